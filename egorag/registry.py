@@ -1,0 +1,94 @@
+"""Plugins by entry point: the only classes a config may instantiate.
+
+A group (``egorag.encoders``, ``egorag.segmenters``, ...) maps a name to ``module:Class``. Nothing
+is imported until a plugin is asked for, so a broken one fails alone, by name. Two packages that
+claim one name are an error, never an override.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from egorag.errors import ConfigError, EgoragError, did_you_mean
+
+GROUPS = ("encoders", "segmenters", "fusers", "answerers")
+
+
+@functools.cache
+def plugins(group: str) -> dict[str, EntryPoint]:
+    """Entry points of one group by name.
+
+    Raises:
+        ConfigError: unknown group, or one name claimed by two different classes.
+    """
+    if group not in GROUPS:
+        raise ConfigError(f"unknown plugin group {group!r}{did_you_mean(group, GROUPS)}")
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"egorag.{group}"):
+        other = found.get(point.name)
+        if other is not None and other.value != point.value:
+            raise ConfigError(
+                f"two plugins are called {point.name!r} in egorag.{group}: {other.value} and "
+                f"{point.value}; uninstall one of the two packages or rename its entry point"
+            )
+        found[point.name] = point
+    return found
+
+
+def load(group: str, target: str) -> type[Any]:
+    """Import the class behind ``target``, given as the config's dotted ``module.Class``.
+
+    Raises:
+        ConfigError: not a registered plugin of this group, or its module cannot be imported.
+    """
+    by_target = {p.value.replace(":", "."): p for p in plugins(group).values()}
+    point = by_target.get(target)
+    if point is None:
+        raise ConfigError(
+            f"{target!r} is not a registered plugin of egorag.{group}"
+            f"{did_you_mean(target, by_target)}. Declare it as an entry point of its package"
+        )
+    try:
+        loaded = point.load()
+    except EgoragError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"plugin {point.name!r} ({point.value}) cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    assert isinstance(loaded, type)
+    return loaded
+
+
+def build(group: str, name: str, settings: Mapping[str, Any]) -> Any:
+    """Instantiate the plugin that ``settings["_target_"]`` names with the other settings.
+
+    Args:
+        group: one of ``GROUPS``.
+        name: how the config calls it; used in messages.
+        settings: plain data, as OmegaConf's ``to_container`` gives it.
+
+    Raises:
+        ConfigError: no target, an unregistered target, a mistyped key, a value it refuses.
+    """
+    arguments = dict(settings)
+    target = arguments.pop("_target_", None)
+    if not isinstance(target, str):
+        raise ConfigError(
+            f"{group}.{name} is not chosen in this config, so it cannot be tuned"
+            f"{did_you_mean(name, plugins(group))}. Add it first (+{group[:-1]}={name})"
+        )
+    cls = load(group, target)
+    known = [p for p in inspect.signature(cls).parameters if p != "self"]
+    for key in arguments:
+        if key not in known:
+            raise ConfigError(f"{group}.{name} has no setting {key!r}{did_you_mean(key, known)}")
+    try:
+        return cls(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{group}.{name}: {error}") from error

@@ -1,0 +1,238 @@
+"""The core nouns. Frozen, validated, printable; none of them names a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from egorag.spans import Span, clock, to_seconds
+
+LEVELS = ("scene", "event", "video")
+"""Names of levels 0, 1, 2. Level 0 tiles a video; the others are unions of adjacent children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a transcript with its time."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimedText:
+    """Text that holds over a span: a cue, a transcript line, a caption, a line on screen.
+
+    Attributes:
+        span: when it is heard or seen.
+        text: plain text, no markup, no control characters but newline.
+        track: what kind: ``subtitle``, ``transcript``, ``ocr``, ``caption``, ``speech``, ...
+        source: who says so: a file name, a stream, an encoder's name.
+        confidence: 0..1 where the source gives one.
+        words: word times, where known.
+    """
+
+    span: Span
+    text: str
+    track: str
+    source: str
+    confidence: float | None = None
+    words: tuple[Word, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.track:
+            raise ValueError("TimedText needs a track name")
+        if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"confidence must lie in 0..1, got {self.confidence}")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One media file (or one name in a text corpus). ``id`` is the hash of its content.
+
+    Attributes:
+        duration: decoded length in microseconds; scenes tile ``[0, duration)``.
+        recorded_at: timezone-aware wall clock of time 0, where known.
+    """
+
+    id: str
+    path: str
+    duration: int
+    recorded_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("Video needs an id")
+        if self.duration < 0:
+            raise ValueError(f"duration must not be negative, got {self.duration}")
+        if self.recorded_at is not None and self.recorded_at.tzinfo is None:
+            raise ValueError(f"recorded_at needs a time zone, got {self.recorded_at!r}")
+        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+
+    @property
+    def span(self) -> Span:
+        return Span(0, self.duration)
+
+    def __repr__(self) -> str:
+        return f"Video({self.id[:12]}, {self.path!r}, {clock(self.duration)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A span of one video at one level (0 scene, 1 event, 2 video).
+
+    Attributes:
+        id: stable 63-bit integer made from video, level and span.
+        index: position among the scenes of its level.
+        parent: id of the scene one level up, None at the top.
+        known_at: microseconds; the end of the latest thing its text or vectors were made from
+            (a cue may outlast its scene). The causal cut-off compares with this, not with the end.
+    """
+
+    id: int
+    video: str
+    span: Span
+    level: int
+    index: int
+    parent: int | None
+    known_at: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.level < len(LEVELS):
+            raise ValueError(f"level must be 0..{len(LEVELS) - 1}, got {self.level}")
+        if self.known_at < self.span.end:
+            raise ValueError(f"known_at {self.known_at} lies before the end of {self.span}")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked for. At least one of text, image and sound is given.
+
+    Attributes:
+        text: a phrase or question.
+        image: path of a picture.
+        sound: path of a sound file.
+        after, before: keep scenes that start at or after / end at or before this time; seconds in
+            the video, or a timezone-aware datetime compared through ``recorded_at``.
+        until: the causal cut-off; nothing known later is read, ranked, counted or cited.
+        levels: which of ``LEVELS`` are searched.
+        videos: ids to restrict to; empty means all.
+    """
+
+    text: str | None = None
+    image: Path | None = None
+    sound: Path | None = None
+    after: float | datetime | None = None
+    before: float | datetime | None = None
+    until: float | datetime | None = None
+    levels: tuple[str, ...] = ("scene",)
+    videos: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.text is None and self.image is None and self.sound is None:
+            raise ValueError("a query needs a text, an image or a sound")
+        unknown = set(self.levels) - set(LEVELS)
+        if unknown or not self.levels:
+            raise ValueError(f"levels must be of {LEVELS}, got {self.levels}")
+        for name in ("after", "before", "until"):
+            value = getattr(self, name)
+            if isinstance(value, datetime) and value.tzinfo is None:
+                raise ValueError(f"{name} needs a time zone, got {value!r}")
+            if isinstance(value, float) and math.isnan(value):
+                raise ValueError(f"{name} is not a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How one ranking placed a hit: 1-based rank and that ranking's own score."""
+
+    rank: int
+    score: float
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"ranks start at 1, got {self.rank}")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A scene found, with the parts of its score and the text that matched."""
+
+    scene: Scene
+    path: str
+    score: float
+    parts: Mapping[str, Part]
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The command contract's form: seconds, level by name."""
+        return {
+            "video": self.scene.video,
+            "path": self.path,
+            "start": to_seconds(self.scene.span.start),
+            "end": to_seconds(self.scene.span.end),
+            "level": LEVELS[self.scene.level],
+            "score": self.score,
+            "parts": {n: {"rank": p.rank, "score": p.score} for n, p in self.parts.items()},
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A quote with its place; ``verified`` only after a check against the index."""
+
+    video: str
+    path: str
+    span: Span
+    quote: str
+    track: str
+    verified: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "video": self.video,
+            "path": self.path,
+            "start": to_seconds(self.span.start),
+            "end": to_seconds(self.span.end),
+            "quote": self.quote,
+            "track": self.track,
+            "verified": self.verified,
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with checked citations, or an abstention that says why in ``text``.
+
+    Attributes:
+        choice: index into the given choices, None without choices or when abstained.
+        confidence: 0..1; not a calibrated probability unless the answerer says so.
+    """
+
+    text: str
+    abstained: bool
+    confidence: float
+    citations: tuple[Citation, ...] = ()
+    evidence: tuple[Hit, ...] = ()
+    choice: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"confidence must lie in 0..1, got {self.confidence}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "answer": self.text,
+            "choice": self.choice,
+            "abstained": self.abstained,
+            "confidence": self.confidence,
+            "citations": [c.to_json() for c in self.citations],
+            "evidence": [h.to_json() for h in self.evidence],
+        }
