@@ -1,0 +1,189 @@
+"""Hydra configs: where they lie, how a command line becomes plain settings.
+
+Two things are added to Hydra, both for the user's sake:
+
+- Free text (a question, a file name) never passes through Hydra's grammar, so quotes, commas,
+  ``${...}`` and newlines in it are just characters.
+- ``encoders.NAME.key=value`` may set any setting of the class, not only those its preset
+  mentions; the class's signature is the check (see ``registry.build``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from egorag.errors import ConfigError, did_you_mean
+
+FREE_TEXT = frozenset(
+    {"input", "index", "artifacts", "query", "question", "choices", "image", "sound", "to"}
+)
+"""Keys whose values are taken as they stand."""
+
+_TUNING = re.compile(r"(encoders\.[^.=]+|segmenter|fuser|answerer)\.[\w.]+=")
+_KEY = re.compile(r"(?P<mark>\+\+|\+|~)?(?P<head>[^=.@/:]+)(?P<rest>[^=]*)(=(?P<value>.*))?", re.S)
+
+
+def config_dir() -> Path:
+    """The folder of the configs: the packaged copy, or the repository's beside the package."""
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if (folder / "index.yaml").is_file():
+            return folder
+    raise ConfigError(f"no configs beside {package}; reinstall egorag")
+
+
+def options() -> dict[str, list[str]]:
+    """The option names of every config group, e.g. ``{"encoder": ["minilm", ...]}``."""
+    return {
+        group.name: sorted(p.stem for p in group.glob("*.yaml"))
+        for group in sorted(config_dir().iterdir())
+        if group.is_dir()
+    }
+
+
+def split_free_text(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Part overrides for Hydra from free text.
+
+    >>> split_free_text(["k=3", "query=it's ${x}, [y]"])
+    (['k=3'], {'query': "it's ${x}, [y]"})
+    """
+    overrides: list[str] = []
+    free: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in FREE_TEXT:
+            free[key] = value
+        else:
+            overrides.append(f"++{argument}" if _TUNING.match(argument) else argument)
+    return overrides, free
+
+
+def check_keys(name: str, arguments: Sequence[str]) -> None:
+    """Refuse a mistyped top-level key or option before Hydra is even imported.
+
+    Raises:
+        ConfigError: naming the key or option and its neighbours.
+    """
+    groups = options()
+    known = top_level_keys(name)
+    for argument in arguments:
+        if argument.startswith("-"):
+            continue
+        match = _KEY.fullmatch(argument)
+        if match is None or (match["value"] is None and match["mark"] != "~"):
+            raise ConfigError(
+                f"{argument!r} is not an override; write key=value, e.g. "
+                f"{'query' if 'query' in known else 'index'}=..."
+            )
+        head = match["head"]
+        if head in groups and not match["rest"]:
+            chosen = [v.strip() for v in (match["value"] or "").strip("[]").split(",")]
+            for option in chosen:
+                if option and re.fullmatch(r"[\w-]+", option) and option not in groups[head]:
+                    if _from_outside():
+                        continue
+                    raise ConfigError(f"no {head} {option!r}{did_you_mean(option, groups[head])}")
+        elif head not in known and not (match["mark"] and head in groups):
+            raise ConfigError(f"no setting {head!r}{did_you_mean(head, known | set(groups))}")
+
+
+def top_level_keys(name: str) -> set[str]:
+    """Keys that may start an override of command ``name``."""
+    keys = {"hydra", "output"}
+    for line in (config_dir() / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
+        found = re.match(r"(\w+):", line)
+        if found and found[1] != "defaults":
+            keys.add(found[1])
+        group = re.match(r"\s+- (?:override )?(\w+):", line)
+        if group:
+            keys.add("encoders" if group[1] == "encoder" else group[1])
+    return keys
+
+
+def _from_outside() -> list[str]:
+    """Config packages that other distributions add (entry points ``egorag.configs``)."""
+    return [point.value for point in entry_points(group="egorag.configs")]
+
+
+def search_path_override() -> list[str]:
+    """The Hydra override that makes outside config packages visible."""
+    packages = _from_outside()
+    return [f"hydra.searchpath=[{','.join(f'pkg://{p}' for p in packages)}]"] if packages else []
+
+
+def compose(name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Compose config ``name`` with overrides into plain data.
+
+    Raises:
+        ConfigError: an override does not fit; one line.
+    """
+    check_keys(name, arguments)
+    overrides, free = split_free_text(arguments)
+
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir().resolve())):
+            config = hydra_compose(name, overrides=[*overrides, *search_path_override()])
+        return finish(name, config, free)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from error
+
+
+def finish(name: str, config: Any, free: Mapping[str, str]) -> dict[str, Any]:
+    """A composed config plus free text, as plain data without Hydra's own part.
+
+    Raises:
+        ConfigError: a required setting (``???``) was not given.
+    """
+    from omegaconf import OmegaConf
+
+    settings = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(settings, dict)
+    plain = {str(key): value for key, value in settings.items() if key != "hydra"}
+    plain.update(free)
+    missing = [key for key, value in plain.items() if value == "???"]
+    if missing:
+        given = " ".join(f"{key}=..." for key in missing)
+        raise ConfigError(f"{name} needs {given}; see python -m egorag.{name} --help")
+    if plain.get("output") not in ("text", "json"):
+        raise ConfigError(f"output must be text or json, got {plain.get('output')!r}")
+    return plain
+
+
+def one_line(error: BaseException) -> str:
+    """Hydra's message without its search path and hints that do not apply here."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept: list[str] = []
+    for line in lines:
+        if line.startswith(("Config search path", "See https", "To append to your config")):
+            break
+        kept.append(line)
+    return " ".join(kept) or type(error).__name__
+
+
+def parse_choices(value: object) -> tuple[str, ...] | None:
+    """``choices=[...]`` as given on a command line: a JSON or YAML list of texts.
+
+    >>> parse_choices('[red, "blue, mostly"]')
+    ('red', 'blue, mostly')
+    """
+    import yaml
+
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f'choices must be a list, as choices=\'["a", "b"]\': {error}') from error
+    if not isinstance(value, (list, tuple)) or len(value) < 2:
+        raise ConfigError(f'choices needs at least two texts, as choices=\'["a", "b"]\'; got {value!r}')
+    return tuple(str(choice) for choice in value)
