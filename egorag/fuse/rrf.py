@@ -1,0 +1,56 @@
+"""Reciprocal rank fusion."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from egorag.errors import ConfigError, did_you_mean
+from egorag.fuse.base import Fused, Ranking, ranks
+from egorag.types import Part
+
+
+@dataclass(frozen=True)
+class ReciprocalRank:
+    """Score = sum over rankings of ``weight / (k + rank)`` (Cormack, Clarke and Buettcher, 2009).
+
+    Only ranks count, so inner products and BM25 scores need no common scale. Scenes a ranking ties
+    share its better rank. Scenes tied in the fused score are ordered by their best single rank,
+    then by id: ids are hashes, so no video is favoured and every run agrees.
+
+    Attributes:
+        k: damping, > 0; the larger, the less the first places weigh. 60 is the paper's.
+        weights: factor by ranking name (an encoder's name, or ``bm25``), >= 0; 1 where not given,
+            0 leaves the ranking out.
+    """
+
+    k: float = 60
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.k < math.inf:
+            raise ValueError(f"k must be a positive number, got {self.k}")
+        for name, weight in self.weights.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"the weight of {name} must be 0 or more, got {weight}")
+
+    def check(self, names: Collection[str]) -> None:
+        for name in self.weights:
+            if name not in names:
+                raise ConfigError(f"fuser.weights names {name!r}{did_you_mean(name, names)}")
+
+    def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
+        parts: dict[int, dict[str, Part]] = defaultdict(dict)
+        for name in sorted(rankings):
+            if self.weights.get(name, 1) > 0:
+                ranking = rankings[name]
+                for (scene, score), rank in zip(ranking, ranks(ranking), strict=True):
+                    parts[scene][name] = Part(rank, score)
+        fused = [Fused(scene, self._score(p), p) for scene, p in parts.items()]
+        return sorted(fused, key=lambda f: (-f.score, f.best_rank, f.id))
+
+    def _score(self, parts: Mapping[str, Part]) -> float:
+        # fsum is exact, so the sum cannot depend on the order of the rankings.
+        return math.fsum(self.weights.get(n, 1) / (self.k + p.rank) for n, p in parts.items())
