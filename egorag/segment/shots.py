@@ -1,0 +1,187 @@
+"""Shots: PySceneDetect's own detectors, fed by our single decode pass.
+
+Source: https://www.scenedetect.com/docs/ (version 0.7). Only its detector classes are used; its
+decode loop, which would read the file a second time, is not.
+
+Detectors count frames, scenes are in microseconds of presentation time: a detector is told the
+frame's number, and a cut at frame n lies at the time frame n is shown. At a constant frame rate
+(or with ``exact`` and PySceneDetect's golden files) that is what PySceneDetect does; at a variable
+one its minimum scene length counts frames, not seconds at the average rate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from egorag.errors import ConfigError, did_you_mean
+from egorag.fingerprint import fingerprint_of
+from egorag.media.sampling import ShotSampling
+from egorag.segment.tiling import Tiling, bounds
+from egorag.spans import Span
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One of PySceneDetect's detectors: class, name of its threshold, its other settings."""
+
+    class_name: str
+    threshold: str
+    options: tuple[str, ...]
+
+
+_CONTENT = ("min_scene_len", "weights", "luma_only", "kernel_size")
+_KINDS = {
+    "content": _Kind("ContentDetector", "threshold", _CONTENT),
+    "adaptive": _Kind(
+        "AdaptiveDetector", "adaptive_threshold", (*_CONTENT, "window_width", "min_content_val")
+    ),
+    "hash": _Kind("HashDetector", "threshold", ("min_scene_len", "size", "lowpass")),
+    "histogram": _Kind("HistogramDetector", "threshold", ("min_scene_len", "bins")),
+    "threshold": _Kind(
+        "ThresholdDetector",
+        "threshold",
+        ("min_scene_len", "fade_bias", "add_final_scene", "min_out_length"),
+    ),
+}
+
+FADE_LAG = 250
+"""Frames the threshold detector may report a cut late. It cuts in the middle of a dark stretch
+once the picture returns, however long that takes; a cut further back is moved up to this."""
+
+_RATE = Fraction(30)  # detectors want some frame rate; with lengths in frames it changes nothing
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Scenes between cuts, merged and split into ``[min_seconds, max_seconds]`` by ``tiling``.
+
+    Attributes:
+        detector: ``content``, ``adaptive``, ``hash``, ``histogram`` or ``threshold`` (fades).
+        threshold: the detector's own measure; None takes PySceneDetect's default.
+        options: other settings of the detector class by PySceneDetect's names. Lengths
+            (``min_scene_len``, ``min_out_length``) are whole frames.
+        exact: True feeds pictures scaled as PySceneDetect's loop does, so that cuts equal its own
+            frame for frame; False feeds cheaper ones that differ slightly.
+
+    Raises:
+        ConfigError: an unknown detector or option, or a value out of range.
+    """
+
+    detector: str = "content"
+    threshold: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    min_seconds: float = 1.0
+    max_seconds: float = 20.0
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        bounds(self.min_seconds, self.max_seconds)
+        if self.detector not in _KINDS:
+            raise ConfigError(
+                f"unknown shot detector {self.detector!r}{did_you_mean(self.detector, _KINDS)}"
+            )
+        known = _KINDS[self.detector].options
+        for name, value in self.options.items():
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ConfigError(f"the {self.detector} detector has no option {name!r}{hint}")
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            if name in ("min_scene_len", "min_out_length") and not whole:
+                raise ConfigError(f"{name} must be a whole number of frames, got {value!r}")
+
+    @property
+    def sampling(self) -> ShotSampling | None:
+        return ShotSampling(exact=self.exact)
+
+    def fingerprint(self) -> str:
+        return fingerprint_of(self, version=1, scenedetect=version("scenedetect-headless"))
+
+    def start(self) -> ShotStream:
+        detector = self._build()
+        lag = FADE_LAG if self.detector == "threshold" else detector.event_buffer_length
+        return ShotStream(detector, lag, Tiling(*bounds(self.min_seconds, self.max_seconds)))
+
+    def _build(self) -> Any:
+        import scenedetect  # half a second: not before a video is really cut
+
+        kind = _KINDS[self.detector]
+        settings = dict(self.options)
+        if "weights" in settings:
+            settings["weights"] = scenedetect.ContentDetector.Components(*settings["weights"])
+        if self.threshold is not None:
+            settings[kind.threshold] = self.threshold
+        try:
+            return getattr(scenedetect, kind.class_name)(**settings)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"the {self.detector} detector refuses {settings}: {error}"
+            ) from error
+
+
+class ShotStream:
+    """One video being cut.
+
+    A detector may report a cut some frames late: content when it merges a run of flashes
+    (``min_scene_len``), adaptive because its window looks ahead (``window_width``), threshold
+    because a fade is only over when the picture is back (``FADE_LAG``). Nothing younger than that
+    lag counts as settled, so a late cut never meets a scene that was already closed.
+
+    Attributes:
+        cuts: frame numbers as the detector reported them, before any merging or splitting.
+        problems: what went wrong without ending the video.
+    """
+
+    def __init__(self, detector: Any, lag: int, tiling: Tiling) -> None:
+        from scenedetect import FrameTimecode
+
+        self.cuts: list[int] = []
+        self.problems: list[str] = []
+        self._detector = detector
+        self._timecode = FrameTimecode
+        self._tiling = tiling
+        self._times: deque[int] = deque(maxlen=lag + 1)  # of the latest frames
+        self._frames = 0
+        self._shape: tuple[int, ...] | None = None
+
+    def push(self, time: int, image: npt.NDArray[np.uint8] | None) -> list[Span]:
+        if image is None:  # a file with sound only: time passes, nothing is seen
+            return self._tiling.advance(self._times[0] if self._times else time)
+        self._times.append(time)
+        position = self._timecode(self._frames, fps=_RATE)
+        self._frames += 1
+        reported = self._detector.process_frame(position, self._same_shape(image))
+        return self._tiling.advance(self._times[0], self._note(reported))
+
+    def finish(self, end: int) -> list[Span]:
+        closed: list[Span] = []
+        if self._frames:
+            last = self._timecode(self._frames - 1, fps=_RATE)
+            reported = self._detector.post_process(last)
+            closed = self._tiling.advance(self._times[0], self._note(reported))
+        return closed + self._tiling.finish(end)
+
+    def _note(self, reported: list[Any]) -> list[int]:
+        """Times of reported cuts; one older than the lag is moved up to it."""
+        numbers = [cut.frame_num for cut in reported]
+        self.cuts += numbers
+        oldest = self._frames - len(self._times)
+        return [self._times[max(0, number - oldest)] for number in numbers]
+
+    def _same_shape(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The picture at the first one's size: detectors compare neighbours pixel by pixel."""
+        if self._shape is None:
+            self._shape = image.shape
+        if image.shape == self._shape:
+            return image
+        import cv2
+
+        height, width = self._shape[:2]
+        return np.asarray(cv2.resize(image, (width, height)), dtype=np.uint8)
