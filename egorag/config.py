@@ -19,8 +19,11 @@ from typing import Any
 from egorag.errors import ConfigError, did_you_mean
 
 FREE_TEXT = frozenset(
-    {"input", "index", "artifacts", "query", "question", "choices", "image", "sound", "to"}
-)
+    {
+        "after", "artifacts", "before", "choices", "image", "index", "input", "query", "question",
+        "sound", "to", "until", "videos",
+    }
+)  # fmt: skip
 """Keys whose values are taken as they stand."""
 
 _TUNING = re.compile(r"(encoders\.[^.=]+|segmenter|fuser|answerer)\.[\w.]+=")
@@ -68,8 +71,8 @@ def check_keys(name: str, arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the key or option and its neighbours.
     """
-    groups = options()
     known = top_level_keys(name)
+    groups = {g: o for g, o in options().items() if {g, f"{g}s"} & known}
     for argument in arguments:
         if argument.startswith("-"):
             continue
@@ -169,21 +172,35 @@ def one_line(error: BaseException) -> str:
     return " ".join(kept) or type(error).__name__
 
 
+def parse_list(key: str, value: object) -> tuple[str, ...]:
+    """A setting that is one text or a list of them, as given on a command line.
+
+    >>> parse_list("videos", "a.mp4"), parse_list("videos", '[a.mp4, "b, c.mp4"]')
+    (('a.mp4',), ('a.mp4', 'b, c.mp4'))
+    """
+    import yaml
+
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f'{key} is no list, write {key}=\'["a", "b"]\': {error}') from error
+    if value is None:
+        return ()
+    return tuple(str(v) for v in value) if isinstance(value, (list, tuple)) else (str(value),)
+
+
 def parse_choices(value: object) -> tuple[str, ...] | None:
     """``choices=[...]`` as given on a command line: a JSON or YAML list of texts.
 
     >>> parse_choices('[red, "blue, mostly"]')
     ('red', 'blue, mostly')
     """
-    import yaml
-
-    if value is None or value == "":
+    listed = parse_list("choices", value)
+    if not listed:
         return None
-    if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f'choices must be a list, as choices=\'["a", "b"]\': {error}') from error
-    if not isinstance(value, (list, tuple)) or len(value) < 2:
-        raise ConfigError(f'choices needs at least two texts, as choices=\'["a", "b"]\'; got {value!r}')
-    return tuple(str(choice) for choice in value)
+    if len(listed) < 2:
+        raise ConfigError(
+            f'choices needs two texts or more, as choices=\'["a", "b"]\'; got {value!r}'
+        )
+    return listed

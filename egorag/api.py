@@ -1,0 +1,261 @@
+"""The Python API: ``egorag.build`` makes an index, ``egorag.open`` reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from egorag import config, registry
+from egorag.errors import ConfigError, did_you_mean
+from egorag.types import LEVELS, Answer, Hit, Query, Scene, TimedText, Video
+
+if TYPE_CHECKING:
+    from egorag.media.inputs import Input
+    from egorag.pipeline.batch import Summary
+    from egorag.pipeline.progress import Observer
+    from egorag.retrieve.retriever import Retriever
+    from egorag.store.embeddings import Embeddings
+
+When = float | str | datetime | None
+
+
+def build(
+    input: str | Path | Sequence[str | Path],
+    index: str | Path,
+    overrides: Sequence[str] = (),
+) -> Index:
+    """Index media and open the result.
+
+    Args:
+        input: as ``python -m egorag.index`` takes it: a path, folder, glob, manifest, timed text,
+            or a list of those.
+        index: the index folder; made if missing.
+        overrides: Hydra overrides, e.g. ``["+encoder=clap", "segmenter=fixed"]``.
+
+    Raises:
+        ConfigError: wrong overrides, or inputs that do not exist.
+        MediaError: not one of the inputs could be indexed.
+    """
+    from egorag.errors import MediaError
+    from egorag.media.inputs import discover
+    from egorag.pipeline.progress import Silent
+
+    settings = config.compose("index", [*overrides, f"index={index}", "input=given-below"])
+    listed = [input] if isinstance(input, (str, Path)) else list(input)
+    inputs = [item for spec in listed for item in discover(spec)]
+    summary = build_from({**settings, "input": [str(i.path) for i in inputs]}, inputs, Silent())
+    if not any(outcome.record for outcome in summary.outcomes):
+        reasons = "; ".join(f"{o.path}: {o.reason}" for o in summary.outcomes[:5])
+        raise MediaError(f"none of {len(inputs)} inputs could be indexed: {reasons}")
+    return open_index(index)
+
+
+def build_from(settings: Mapping[str, Any], inputs: Sequence[Input], watch: Observer) -> Summary:
+    """Index ``inputs`` as the composed config of ``index`` says."""
+    import yaml
+
+    from egorag.pipeline.batch import index_all
+    from egorag.pipeline.recipe import Recipe
+    from egorag.store.folder import IndexFolder
+
+    recipe = Recipe.from_settings(settings)
+    kept = {k: v for k, v in settings.items() if k not in ("input", "index", "output")}
+    shared = settings.get("artifacts")
+    folder = IndexFolder.create(
+        Path(settings["index"]),
+        yaml.safe_dump(kept, sort_keys=True, allow_unicode=True),
+        artifacts=Path(shared) if shared else None,
+    )
+    return index_all(inputs, recipe, folder, watch)
+
+
+def open_index(index: str | Path, *, device: str = "cpu") -> Index:
+    """Open an index folder for reading.
+
+    Raises:
+        StoreError: not an index, or made by a newer egorag.
+    """
+    from egorag.store.folder import IndexFolder
+
+    return Index(IndexFolder.open(Path(index), read_only=True), device=device)
+
+
+class Index:
+    """An open index: search it, ask it, take its vectors out. Close it, or use ``with``."""
+
+    def __init__(self, folder: Any, *, device: str = "cpu") -> None:
+        self.folder = folder
+        self._device = device
+        self._ready: dict[str, Any] = {}
+
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        k: int = 10,
+        image: str | Path | None = None,
+        sound: str | Path | None = None,
+        level: str = "scene",
+        after: When = None,
+        before: When = None,
+        until: When = None,
+        videos: Sequence[str] = (),
+        fuser: Any = None,
+    ) -> list[Hit]:
+        """The best ``k`` scenes for a text, a picture or a sound clip (or several together).
+
+        Args:
+            level: one of ``LEVELS``, or ``"all"``.
+            after, before: keep what starts at or after / ends at or before; seconds, ``"10:00"``
+                or ISO 8601 with a time zone.
+            until: causal cut-off: nothing known later is read, ranked or counted.
+            videos: ids, id prefixes or paths to restrict to.
+
+        Raises:
+            SpaceError: no encoder of this index takes such a query.
+        """
+        asked = self._query(query, image, sound, level, after, before, until, videos)
+        _check_k(k)
+        return self._retriever(asked, fuser).search(asked, k)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        choices: Sequence[str] | None = None,
+        k: int = 10,
+        after: When = None,
+        before: When = None,
+        until: When = None,
+        videos: Sequence[str] = (),
+        fuser: Any = None,
+        answerer: Any = None,
+    ) -> Answer:
+        """Answer from the index, with citations checked against it; abstains on weak evidence."""
+        from egorag.generate.extractive import Extractive
+
+        asked = self._query(question, None, None, "scene", after, before, until, videos)
+        _check_k(k)
+        hits = self._retriever(asked, fuser).search(asked, k)
+        by = answerer if answerer is not None else Extractive()
+        return by.answer(asked, hits, self.folder, self._text_encoder(), choices)  # type: ignore
+
+    def videos(self) -> list[Video]:
+        """Every video of the index."""
+        return list(self.folder.catalog.videos())
+
+    def scenes(self, video: str | None = None, level: str | None = None) -> list[Scene]:
+        """Scenes in order, of one video or all, of one level or all."""
+        number = None if level is None else LEVELS.index(level)
+        return list(self.folder.catalog.scenes(video and self._video(video), number))
+
+    def texts(self, video: str, track: str | None = None) -> list[TimedText]:
+        """Timed text of one video in order."""
+        return list(self.folder.catalog.texts(self._video(video), track))
+
+    def embeddings(self, video: str) -> Embeddings:
+        """The embedding dict of every scene, and the video's global embeddings."""
+        from egorag.store.embeddings import embeddings
+
+        return embeddings(self.folder, self._video(video))
+
+    def export(self, to: str | Path) -> Path:
+        """Write all embedding dicts as safetensors with JSON beside; ``load_embeddings`` reads."""
+        from egorag.store.embeddings import export
+
+        return Path(export(self.folder, Path(to)))
+
+    def close(self) -> None:
+        """Give memory back."""
+        while self._ready:
+            self._ready.popitem()[1].close()
+        self.folder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _query(
+        self,
+        text: str | None,
+        image: str | Path | None,
+        sound: str | Path | None,
+        level: str,
+        after: When,
+        before: When,
+        until: When,
+        videos: Sequence[str],
+    ) -> Query:
+        from egorag.when import parse_when
+
+        if level != "all" and level not in LEVELS:
+            raise ConfigError(f"no level {level!r}{did_you_mean(level, [*LEVELS, 'all'])}")
+        if text is None and image is None and sound is None:
+            raise ConfigError("give query=TEXT, image=PATH or sound=PATH")
+        return Query(
+            text=text,
+            image=Path(image) if image is not None else None,
+            sound=Path(sound) if sound is not None else None,
+            after=parse_when("after", after),
+            before=parse_when("before", before),
+            until=parse_when("until", until),
+            levels=LEVELS if level == "all" else (level,),
+            videos=tuple(self._video(v) for v in videos),
+        )
+
+    def _video(self, name: str) -> str:
+        """Id of the video called ``name``: an id, the beginning of one, or a path."""
+        known = self.folder.catalog.videos()
+        found = [v.id for v in known if v.id == name or v.path == name]
+        found = found or [v.id for v in known if len(name) >= 6 and v.id.startswith(name)]
+        found = found or [v.id for v in known if Path(v.path).name == Path(name).name]
+        if len(found) != 1:
+            how = "no video" if not found else f"{len(found)} videos"
+            raise ConfigError(f"{how} called {name!r}{did_you_mean(name, [v.path for v in known])}")
+        return str(found[0])
+
+    def _retriever(self, query: Query, fuser: Any) -> Retriever:
+        from egorag.fuse.rrf import ReciprocalRank
+        from egorag.retrieve.retriever import Retriever
+
+        media = {
+            medium
+            for medium, value in (
+                ("text", query.text),
+                ("image", query.image),
+                ("sound", query.sound),
+            )
+            if value is not None
+        }
+        rows = self.folder.catalog.encoders()
+        able = {n: r for n, r in rows.items() if r.space is not None and r.space.queries & media}
+        encoders = {name: self._encoder(name, row.settings) for name, row in able.items()}
+        return Retriever(self.folder, encoders, fuser if fuser is not None else ReciprocalRank())
+
+    def _encoder(self, name: str, settings: Mapping[str, Any]) -> Any:
+        if name not in self._ready:
+            encoder = registry.build("encoders", name, settings)
+            encoder.setup(self._device)
+            self._ready[name] = encoder
+        return self._ready[name]
+
+    def _text_encoder(self) -> Any:
+        for name, row in self.folder.catalog.encoders().items():
+            if row.medium == "text" and row.space is not None and "text" in row.space.queries:
+                return self._encoder(name, row.settings)
+        return None
+
+
+def _check_k(k: object) -> None:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise ConfigError(f"k must be a whole number from 1 up, got {k!r}")

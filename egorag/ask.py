@@ -1,0 +1,41 @@
+"""python -m egorag.ask: answer a question from an index, with checked citations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from egorag.cli import Result, main
+
+ABOUT = """Answer a question from an index. Every quote is checked against it before it is shown.
+
+  python -m egorag.ask index=runs/kitchen question="Where did I leave the knife?"
+  python -m egorag.ask index=runs/kitchen question="Which mug?" choices='["red", "blue"]'
+
+The default answerer uses no language model: it composes the answer from the best evidence and
+abstains when that is weak."""
+
+
+def run(settings: dict[str, Any]) -> Result:
+    """Ask ``settings["index"]``."""
+    from egorag import registry
+    from egorag.api import open_index
+    from egorag.config import parse_choices, parse_list
+    from egorag.render import answer_text
+
+    with open_index(settings["index"], device=settings["device"]) as index:
+        answer = index.ask(
+            settings["question"],
+            choices=parse_choices(settings["choices"]),
+            k=settings["k"],
+            after=settings["after"],
+            before=settings["before"],
+            until=settings["until"],
+            videos=parse_list("videos", settings["videos"]),
+            fuser=registry.build("fusers", "fuser", settings["fuser"]),
+            answerer=registry.build("answerers", "answerer", settings["answerer"]),
+        )
+    return Result(answer.to_json(), answer_text(answer))
+
+
+if __name__ == "__main__":
+    main("ask", ABOUT, run)

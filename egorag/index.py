@@ -1,0 +1,37 @@
+"""python -m egorag.index: index videos, sound files or timed text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from egorag.cli import Result, main
+
+ABOUT = """Index media into a folder that search and ask read.
+
+  python -m egorag.index input=kitchen.mp4 index=runs/kitchen
+  python -m egorag.index input=videos/ index=runs/all encoder=[subtitles,minilm]
+
+Run it again after an interrupt or a changed setting: only what is missing is done."""
+
+
+def run(settings: dict[str, Any]) -> Result:
+    """Index ``settings["input"]`` into ``settings["index"]``."""
+    from egorag.api import build_from
+    from egorag.media.inputs import discover
+    from egorag.pipeline.progress import Bars
+
+    inputs = discover(settings["input"])
+    with Bars(len(inputs)) as bars:
+        summary = build_from(settings, inputs, bars)
+    done = [o for o in summary.outcomes if o.record is not None]
+    lines = [f"{len(done)} of {len(summary.outcomes)} inputs indexed in {summary.index}"]
+    for outcome in summary.outcomes:
+        if outcome.record is None:
+            lines.append(f"  failed: {outcome.path}: {outcome.reason}")
+        elif outcome.failed:
+            lines.append(f"  in part: {outcome.path}: {'; '.join(outcome.record.problems)}")
+    return Result(summary.to_json(), "\n".join(lines), 1 if summary.failed else 0)
+
+
+if __name__ == "__main__":
+    main("index", ABOUT, run)

@@ -1,0 +1,49 @@
+"""What an index is made with: a segmenter and named encoders, built from a config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from egorag import registry
+from egorag.encode.base import Encoder
+from egorag.errors import ConfigError
+from egorag.segment.base import Segmenter
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How every video of a run is treated.
+
+    Attributes:
+        encoders: by the name the config gives them; the order is the config's.
+        settings: each encoder's plain settings, ``_target_`` included, as the catalog keeps them.
+        event_seconds: adjacent scenes are grouped into events of about this length.
+    """
+
+    segmenter: Segmenter
+    encoders: Mapping[str, Encoder]
+    settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    event_seconds: float = 60.0
+    device: str = "cpu"
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Recipe:
+        """From the composed config of ``index``.
+
+        Raises:
+            ConfigError: an unknown plugin, a mistyped key, a value out of range.
+        """
+        chosen: Mapping[str, Any] = settings.get("encoders") or {}
+        encoders = {name: registry.build("encoders", name, node) for name, node in chosen.items()}
+        seconds = settings["events"]["seconds"]
+        if not isinstance(seconds, (int, float)) or seconds <= 0:
+            raise ConfigError(f"events.seconds must be positive, got {seconds!r}")
+        return cls(
+            segmenter=registry.build("segmenters", "segmenter", settings["segmenter"]),
+            encoders=encoders,
+            settings={name: dict(node) for name, node in chosen.items()},
+            event_seconds=float(seconds),
+            device=str(settings["device"]),
+        )

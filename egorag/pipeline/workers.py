@@ -1,0 +1,134 @@
+"""One thread an encoder: the decoder pushes, the encoder pulls, a short queue between them.
+
+A full queue makes the decoder wait (memory stays bounded); an encoder that fails keeps its error
+and lets its items fall, so that the others finish.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from egorag.encode.base import Encoder, Over, Vectors
+from egorag.spans import Span
+from egorag.types import TimedText
+
+
+class Stopped(Exception):
+    """The pass was abandoned; ends the encoder's thread quietly."""
+
+
+_END = object()
+_STOP = object()
+
+
+class Worker:
+    """Runs one encoder over one video.
+
+    After ``finish``: ``error``, or the result in ``texts`` (timed text), ``vectors`` and
+    ``spans`` (one row a scene that had something to read).
+    """
+
+    def __init__(self, name: str, encoder: Encoder, queue_size: int) -> None:
+        self.name = name
+        self.encoder = encoder
+        self.error: Exception | None = None
+        self.texts: list[TimedText] = []
+        self.spans: list[Span] = []
+        self.vectors: Vectors = np.empty((0, 0), np.float32)
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=queue_size)
+        self._thread = threading.Thread(target=self._run, name=f"encode-{name}", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Any) -> None:
+        """Hand over an item or clip; waits while the encoder is behind."""
+        if self.error is None:
+            self._queue.put(item)
+
+    def finish(self) -> None:
+        """No more items; wait for the result."""
+        self._queue.put(_END)
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Abandon the work (an interrupt): drop what is queued and end the thread."""
+        while True:
+            try:
+                self._queue.put_nowait(_STOP)
+                break
+            except queue.Full:
+                self._drain_one()
+
+    def _drain_one(self) -> None:
+        try:
+            self._queue.get_nowait()
+        except queue.Empty:
+            return
+
+    def _items(self) -> Iterator[Any]:
+        while (item := self._queue.get()) is not _END:
+            if item is _STOP:
+                raise Stopped
+            yield item
+
+    def _run(self) -> None:
+        items = self._items()
+        try:
+            try:
+                if self.encoder.over is Over.STREAM:
+                    self.texts = list(self.encoder.encode(items))
+                else:
+                    self._scenes(items)
+            except Stopped:
+                raise
+            except Exception as error:  # told at the end of the pass, by encoder and video
+                self.error = error
+            for _ in items:  # what the encoder left unread must not block the decoder
+                pass
+        except Stopped:
+            return
+
+    def _scenes(self, items: Iterator[Any]) -> None:
+        size = int(getattr(self.encoder, "batch_size", 16))
+        rows: list[Vectors] = []
+        batch: list[Any] = []
+
+        def encode() -> None:
+            if not batch:
+                return
+            result = self.encoder.encode(batch)
+            self.spans.extend(clip.span for clip in batch)
+            if self.encoder.space is None:
+                for texts in result:
+                    self.texts.extend(texts)
+            else:
+                rows.append(checked(self.name, self.encoder, result, len(batch)))
+            batch.clear()
+
+        for clip in items:
+            batch.append(clip)
+            if len(batch) == size:
+                encode()
+        encode()
+        if rows:
+            self.vectors = np.concatenate(rows)
+
+
+def checked(name: str, encoder: Encoder, rows: Vectors, count: int) -> Vectors:
+    """The rows an encoder returned, refused if their shape or values break its promise.
+
+    Raises:
+        ValueError: wrong shape, or a component that is not finite.
+    """
+    assert encoder.space is not None
+    rows = np.asarray(rows, dtype=np.float32)
+    expected = (count, encoder.space.dim)
+    if rows.shape != expected:
+        raise ValueError(f"encoder {name} returned shape {rows.shape}, expected {expected}")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"encoder {name} returned values that are not finite")
+    return rows

@@ -1,0 +1,92 @@
+"""Results as a person reads them, and the JSON of ``scenes``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from egorag.spans import clock, to_seconds, to_us
+from egorag.types import LEVELS, Answer, Hit
+
+if TYPE_CHECKING:
+    from egorag.api import Index
+
+
+def hits_text(hits: Sequence[Hit]) -> str:
+    """One block a hit: place, score and its parts, matching text."""
+    if not hits:
+        return "nothing found"
+    lines: list[str] = []
+    for number, hit in enumerate(hits, 1):
+        span = hit.scene.span
+        lines.append(
+            f"{number:2}. {hit.path}  {clock(span.start)} - {clock(span.end)}"
+            f"  [{LEVELS[hit.scene.level]}]"
+        )
+        parts = ", ".join(f"{n} #{p.rank} ({p.score:.3f})" for n, p in hit.parts.items())
+        lines.append(f"    score {hit.score:.4f}: {parts}")
+        if hit.text:
+            lines.append(f"    {' '.join(hit.text.split())}")
+    return "\n".join(lines)
+
+
+def answer_text(answer: Answer) -> str:
+    """The answer, how sure it is, and each citation with its place."""
+    lines = [answer.text, "", f"confidence {answer.confidence:.2f}"]
+    if answer.abstained:
+        lines[-1] += " (abstained)"
+    for number, citation in enumerate(answer.citations, 1):
+        mark = "verified" if citation.verified else "NOT VERIFIED"
+        lines.append(
+            f"  [{number}] {citation.path}  {clock(citation.span.start)} - "
+            f"{clock(citation.span.end)}  {citation.track}, {mark}"
+        )
+        lines.append(f'      "{" ".join(citation.quote.split())}"')
+    return "\n".join(lines)
+
+
+def scenes_json(index: Index, level: str | None, videos: Sequence[str]) -> dict[str, Any]:
+    """The contract of ``scenes``: videos, their scenes, the text of each track in each scene."""
+    listed = []
+    for video in index.videos():
+        if videos and not {video.id, video.path} & set(videos):
+            continue
+        texts = index.texts(video.id)
+        scenes = []
+        for scene in index.scenes(video.id, level):
+            tracks: dict[str, list[str]] = {}
+            for text in texts:
+                if text.span.overlap(scene.span) or text.span.start in scene.span:
+                    tracks.setdefault(text.track, []).append(text.text)
+            scenes.append(
+                {
+                    "start": to_seconds(scene.span.start),
+                    "end": to_seconds(scene.span.end),
+                    "level": LEVELS[scene.level],
+                    "text": {track: "\n".join(said) for track, said in tracks.items()},
+                }
+            )
+        listed.append(
+            {
+                "id": video.id,
+                "path": video.path,
+                "duration": to_seconds(video.duration),
+                "recorded_at": video.recorded_at.isoformat() if video.recorded_at else None,
+                "scenes": scenes,
+            }
+        )
+    return {"videos": listed}
+
+
+def scenes_text(data: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    lines: list[str] = []
+    for video in data["videos"]:
+        lines.append(f"{video['path']}  {clock(to_us(video['duration']))}  {video['id'][:12]}")
+        for scene in video["scenes"]:
+            place = f"{clock(to_us(scene['start']))} - {clock(to_us(scene['end']))}"
+            lines.append(f"  {place}  [{scene['level']}]")
+            for track, text in scene["text"].items():
+                short = " ".join(text.split())
+                lines.append(f"    {track}: {short[:160]}{'...' if len(short) > 160 else ''}")
+    return "\n".join(lines) or "no videos in this index"
