@@ -41,10 +41,8 @@ def main(name: str, about: str, run: Command, arguments: Sequence[str] | None = 
         else:
             code = _once(config.compose(name, given), run)
     except EgoragError as error:
-        print(f"egorag {name}: {printable(str(error))}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print(f"egorag {name}: interrupted; what was finished is kept", file=sys.stderr)
         code = 130
     except BrokenPipeError:
         # The reader went away (| head): not an error of ours.

@@ -7,7 +7,6 @@ user's own (``make demo VIDEO=... QUESTION=...`` sets them).
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -47,11 +46,9 @@ def run(settings: dict[str, Any]) -> Result:
         return Result(summary.to_json(), f"could not index {failed.path}: {failed.reason}", 1)
 
     began = time.perf_counter()
-    answers = []
     with open_index(index_at) as index:
         data = scenes_json(index, "scene", [])
-        for asked in questions:
-            answers.append((asked, index.ask(asked)))
+        answers = [(asked, index.ask(asked)) for asked in questions]
     taken = time.perf_counter() - began
     length = sum(v["duration"] for v in data["videos"])
     lines = [scenes_text(data), ""]
@@ -93,7 +90,7 @@ def _questions(video: Path) -> list[str]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    pass
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -108,7 +109,7 @@ def check_tiling(spans: Sequence[Span], whole: Span) -> None:
         raise ValueError(f"no spans to tile {whole}")
     if spans[0].start != whole.start or spans[-1].end != whole.end:
         raise ValueError(f"spans cover {hull(spans)}, not {whole}")
-    for left, right in zip(spans, spans[1:], strict=False):
+    for left, right in itertools.pairwise(spans):
         if left.end != right.start:
             kind = "gap" if left.end < right.start else "overlap"
             raise ValueError(f"{kind} between {left} and {right}")

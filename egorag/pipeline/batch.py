@@ -88,7 +88,11 @@ def index_all(
     with folder.writing():
         with Models(recipe.device) as models:
             for item in inputs:
-                outcomes.append(_one(item, recipe, folder, models, watch))
+                try:
+                    outcomes += [_one(item, recipe, folder, models, watch)]
+                except StoreError as error:
+                    kept = sum(outcome.record is not None for outcome in outcomes)
+                    raise StoreError(f"{error} ({kept} videos of this run are kept)") from error
         folder.vectors.refresh()
     return Summary(str(folder.path), tuple(outcomes), time.monotonic() - began)
 

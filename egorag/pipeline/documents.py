@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,4 +104,4 @@ def corpus_scenes(texts: Sequence[TimedText]) -> list[Span]:
             end = min(end, starts[following])
         reached = max(reached, end)
     ordered = [*sorted(b for b in bounds if b < reached), reached]
-    return [Span(a, b) for a, b in zip(ordered, ordered[1:], strict=False)]
+    return [Span(a, b) for a, b in itertools.pairwise(ordered)]

@@ -1,0 +1,89 @@
+"""Which text belongs to which scene, and when it was known."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from egorag.pipeline.documents import corpus_scenes, gather
+from egorag.spans import Span, check_tiling
+from egorag.types import TimedText
+
+S = 1_000_000
+
+
+def said(start: float, end: float, text: str, track: str = "subtitle") -> TimedText:
+    return TimedText(Span.seconds(start, end), text, track, "test")
+
+
+SCENES = [Span(0, 10 * S), Span(10 * S, 12 * S), Span(12 * S, 30 * S)]
+
+
+def test_a_text_goes_where_most_of_it_is() -> None:
+    got = gather(SCENES, [said(8, 10.2, "tail"), said(9.5, 11, "over"), said(11.9, 12, "short")])
+    assert [s.speech for s in got] == ["tail", "over short", ""]
+
+
+def test_a_long_line_belongs_to_every_scene_it_is_seen_in() -> None:
+    got = gather(SCENES, [said(2, 28, "EXIT", "ocr")])
+    assert [s.visuals for s in got] == ["EXIT", "EXIT", "EXIT"]
+    assert [s.known_at for s in got] == [28 * S, 28 * S, 30 * S]
+
+
+def test_known_at_is_the_end_of_the_last_thing_said() -> None:
+    got = gather(SCENES, [said(8, 11, "x"), said(12, 13, "y")])
+    assert [s.known_at for s in got] == [11 * S, 12 * S, 30 * S]
+
+
+def test_document_names_what_is_said_and_what_is_seen() -> None:
+    got = gather(
+        SCENES,
+        [said(1, 2, "hello\nthere"), said(3, 4, "PANTRY", "ocr"), said(5, 6, "[speech]", "speech")],
+    )
+    first = got[0].document
+    assert first is not None
+    assert first.text == "Transcript: hello there Visuals: PANTRY"
+    assert got[1].document is None
+
+
+times = st.integers(0, 40 * S)
+texts = st.lists(
+    st.tuples(
+        times,
+        st.integers(0, 20 * S),
+        st.sampled_from(["subtitle", "ocr", "speech"]),
+        st.text(max_size=5),
+    ),
+    max_size=12,
+).map(lambda rows: [TimedText(Span(a, a + d), text, track, "t") for a, d, track, text in rows])
+
+
+@given(texts)
+def test_no_text_is_lost_and_none_is_known_too_early(rows: list[TimedText]) -> None:
+    got = gather(SCENES, rows)
+    for row in rows:
+        if row.track == "speech" or not row.text.strip() or row.span.start >= SCENES[-1].end:
+            continue
+        homes = [
+            s
+            for s in got
+            if row.text in s.tracks.get(row.track, "").split("\n")
+            or row.text in s.tracks.get(row.track, "")
+        ]
+        assert homes
+        # wherever the text stands, it was not known before it ended
+        assert any(s.known_at >= row.span.end for s in homes)
+    assert all(s.known_at >= s.span.end for s in got)
+    assert gather(SCENES, list(reversed(rows))) == got
+
+
+@given(
+    st.lists(st.tuples(times, st.integers(0, 20 * S)), min_size=1, max_size=15).map(
+        lambda rows: [TimedText(Span(a, a + d), "x", "caption", "t") for a, d in rows]
+    )
+)
+def test_corpus_scenes_tile_and_each_line_starts_one(rows: list[TimedText]) -> None:
+    scenes = corpus_scenes(rows)
+    check_tiling(scenes, Span(0, scenes[-1].end))
+    assert {r.span.start for r in rows} <= {s.start for s in scenes}
+    assert scenes[-1].end >= max(r.span.end for r in rows)

@@ -1,0 +1,132 @@
+"""Configs: every option composes and builds; overrides work as documented; mistakes are named."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from egorag import config, registry
+from egorag.errors import ConfigError
+from egorag.pipeline.recipe import Recipe
+
+BASE = ["input=x", "index=y"]
+
+
+def compose(*overrides: str) -> dict[str, object]:
+    return config.compose("index", [*BASE, *overrides])
+
+
+@pytest.mark.parametrize("name", ["index", "search", "ask", "scenes", "export", "doctor", "demo"])
+def test_every_command_composes(name: str) -> None:
+    keys = ["index=i", "input=x", "question=q", "to=t"]
+    known = config.top_level_keys(name)
+    given = [k for k in keys if k.partition("=")[0] in known]
+    assert config.compose(name, given)["output"] == "text"
+
+
+@pytest.mark.parametrize("encoder", config.options()["encoder"])
+def test_every_encoder_preset_builds_alone(encoder: str) -> None:
+    recipe = Recipe.from_settings(compose(f"encoder=[{encoder}]"))
+    assert list(recipe.encoders) == [encoder]
+    built = recipe.encoders[encoder]
+    assert (
+        built.fingerprint()
+        == Recipe.from_settings(compose()).encoders.get(encoder, built).fingerprint()
+    )
+
+
+@pytest.mark.parametrize("segmenter", config.options()["segmenter"])
+def test_every_segmenter_preset_is_registered(segmenter: str) -> None:
+    node = compose(f"segmenter={segmenter}")["segmenter"]
+    assert isinstance(node, dict)
+    assert registry.load("segmenters", node["_target_"])
+
+
+def test_hydra_overrides_as_documented() -> None:
+    default = compose()["encoders"]
+    assert isinstance(default, dict)
+    fewer = compose("~encoders.ocr")["encoders"]
+    assert set(default) - set(fewer) == {"ocr"}  # type: ignore[call-overload]
+    assert set(compose("encoder=[minilm]", "+encoder=[ocr,speech]")["encoders"]) == {  # type: ignore[call-overload]
+        "minilm",
+        "ocr",
+        "speech",
+    }
+
+
+def test_any_setting_of_a_class_can_be_tuned() -> None:
+    plain = Recipe.from_settings(compose("encoder=[picture]")).encoders["picture"]
+    field = next(
+        f for f in fields(plain) if f.init and isinstance(getattr(plain, f.name), (int, float))
+    )  # type: ignore[arg-type]
+    value = getattr(plain, field.name) * 2
+    tuned = Recipe.from_settings(
+        compose("encoder=[picture]", f"encoders.picture.{field.name}={value}")
+    ).encoders["picture"]
+    assert getattr(tuned, field.name) == value
+    affects = field.metadata.get("affects_output", True)
+    assert (tuned.fingerprint() != plain.fingerprint()) == affects
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["inptu=3"], "did you mean 'input'"),
+        (["+encoder=minlm"], "did you mean 'minilm'"),
+        (["encoder=[minilm,orc]"], "did you mean 'ocr'"),
+        (["segmenter=shot"], "did you mean 'shots'"),
+        (["encoders.minilm.bach_size=3"], "did you mean 'batch_size'"),
+        (["encoders.minlm.batch_size=3"], "did you mean 'minilm'"),
+        (["segmenter.treshold=3"], "did you mean 'threshold'"),
+        (["events.seconds=-1"], "events.seconds"),
+        (["events.second=3"], "events.second"),
+        (["output=xml"], "output must be text or json"),
+        (["just words"], "key=value"),
+        (["encoder=[minilm"], "encoder=[minilm"),
+    ],
+)
+def test_mistakes_are_named(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Recipe.from_settings(compose(*overrides))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_only_registered_targets_are_instantiated() -> None:
+    with pytest.raises(ConfigError, match="not a registered plugin"):
+        Recipe.from_settings(compose("encoders.minilm._target_=os.system"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "it's",
+        'say "no"',
+        "${oc.env:HOME}",
+        "a,b",
+        "[x",
+        "{y: z}",
+        "new\nline",
+        "-dash",
+        "k=v",
+        "../..",
+        "",
+    ],
+)
+def test_free_text_is_taken_as_it_stands(text: str) -> None:
+    assert config.compose("search", ["index=i", f"query={text}"])["query"] == text
+    assert config.compose("search", [f"index={text}"])["index"] == text
+
+
+def test_missing_settings_are_asked_for() -> None:
+    with pytest.raises(ConfigError, match=r"ask needs question=\.\.\."):
+        config.compose("ask", ["index=i"])
+
+
+def test_choices_need_two() -> None:
+    assert config.parse_choices(None) is None
+    with pytest.raises(ConfigError, match="two texts"):
+        config.parse_choices("[one]")
+    with pytest.raises(ConfigError, match="no list"):
+        config.parse_choices("[one, ")
