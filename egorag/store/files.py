@@ -1,0 +1,76 @@
+"""Writing a file whole or not at all, and saying clearly why it could not be written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from egorag.errors import StoreError
+
+TEMPORARY = ".tmp"
+"""Ending of files that are being written; what carries it after a crash is rubbish."""
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "your disk quota is used up; free some space and run the same command again",
+    errno.EROFS: "the disk is mounted read-only; choose a folder that can be written",
+    errno.EACCES: "permission is denied; choose a folder you may write, or change its owner",
+    errno.EPERM: "the operation is not permitted; choose a folder you may write",
+}
+
+
+def store_error(error: OSError, path: Path) -> StoreError:
+    """What to tell the user when ``path`` cannot be written."""
+    reason = _REMEDIES.get(error.errno or 0, f"{error.strerror or error}")
+    return StoreError(f"cannot write {str(path)!r}: {reason}. What was there before is unchanged")
+
+
+@contextlib.contextmanager
+def replacing(path: Path, temporary_in: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a binary file that takes the place of ``path`` when the block ends well.
+
+    It is written under a temporary name (in ``temporary_in``, which must be on the same disk, or
+    beside ``path``), flushed to the disk, then renamed; so ``path`` is whole at every moment, and
+    after a failure it is as it was.
+
+    Raises:
+        StoreError: the disk is full or read-only, or permission is denied.
+    """
+    folder = temporary_in or path.parent
+    temporary = folder / f".{path.name[:80]}.{uuid.uuid4().hex}{TEMPORARY}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise store_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, temporary_in: Path | None = None) -> None:
+    """Write ``data`` to ``path``, whole or not at all; see ``replacing``."""
+    with replacing(path, temporary_in) as file:
+        file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` survive a power cut, where the system can promise it."""
+    if os.name == "nt":  # Windows cannot open a folder to flush it
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,142 @@
+"""Which scenes a query may see: levels, videos, time filters and the causal cut-off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from egorag.errors import ConfigError, did_you_mean
+from egorag.spans import MICROSECONDS
+from egorag.types import LEVELS, Query, Video
+
+Int64s = npt.NDArray[np.int64]
+
+_FOREVER = 2**62  # microseconds, beyond any time
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """The scenes a query may see.
+
+    Attributes:
+        ids: int64 [n], ascending. Nothing else may be read, ranked or counted in a statistic.
+        causal: whether ``until`` was set.
+        untimed: videos left out because a date was asked for and theirs is not known.
+    """
+
+    ids: Int64s
+    causal: bool
+    untimed: int = 0
+
+    def holds(self, ids: Int64s) -> npt.NDArray[np.bool_]:
+        """bool [m]: which of ``ids`` (int64 [m], in any order) it allows."""
+        if not len(self.ids):
+            return np.zeros(len(ids), dtype=bool)
+        place = np.searchsorted(self.ids, ids).clip(max=len(self.ids) - 1)
+        return np.asarray(self.ids[place] == ids)
+
+    def __repr__(self) -> str:
+        causal = ", causal" if self.causal else ""
+        untimed = f", {self.untimed} videos without a date left out" if self.untimed else ""
+        return f"Scope({len(self.ids)} scenes{causal}{untimed})"
+
+
+@dataclass(frozen=True, eq=False)
+class SceneTable:
+    """All scenes of an index as columns, in ascending order of id.
+
+    Attributes:
+        ids, start, end, known_at: int64 [n]; times in microseconds.
+        video: int64 [n], position in ``videos``.
+        level: int64 [n].
+        order: int64 [n], place of each scene when sorted by (video id, start, level): the
+            tie-break of every ranking.
+        videos: the videos in ascending order of id.
+    """
+
+    ids: Int64s
+    video: Int64s
+    level: Int64s
+    start: Int64s
+    end: Int64s
+    known_at: Int64s
+    order: Int64s
+    videos: tuple[Video, ...]
+
+    @classmethod
+    def make(
+        cls, rows: Sequence[tuple[int, str, int, int, int, int]], videos: Sequence[Video]
+    ) -> SceneTable:
+        """From rows (id, video, level, start, end, known_at) in ascending order of id."""
+        ordered = tuple(sorted(videos, key=lambda video: video.id))
+        place = {video.id: i for i, video in enumerate(ordered)}
+        numbers = [(i, place[v], level, s, e, k) for i, v, level, s, e, k in rows]
+        columns = np.array(numbers, dtype=np.int64).reshape(-1, 6).T.copy()
+        ids, video, level, start, end, known_at = columns
+        order = np.empty(len(ids), dtype=np.int64)
+        order[np.lexsort((level, start, video))] = np.arange(len(ids))
+        return cls(ids, video, level, start, end, known_at, order, ordered)
+
+    def rank(
+        self, ids: Int64s, scores: npt.NDArray[np.floating], k: int
+    ) -> list[tuple[int, float]]:
+        """The best ``k`` as (scene id, score); equal scores in order of (video, start, level)."""
+        if len(ids) > k > 0:
+            least = -np.partition(-scores, k - 1)[k - 1]
+            ids, scores = ids[scores >= least], scores[scores >= least]
+        order = self.order[np.searchsorted(self.ids, ids)]
+        best = np.lexsort((order, -scores))[:k]
+        return list(zip(ids[best].tolist(), scores[best].tolist(), strict=True))
+
+    def scope(self, query: Query) -> Scope:
+        """The scenes ``query`` may see.
+
+        Raises:
+            ConfigError: the query names a video that is not in the index.
+        """
+        keep = np.isin(self.level, [LEVELS.index(name) for name in query.levels])
+        allowed = self._allowed(query.videos)
+        dated = any(isinstance(t, datetime) for t in (query.after, query.before, query.until))
+        untimed = 0
+        if dated:
+            known = np.array([v.recorded_at is not None for v in self.videos], dtype=bool)
+            untimed = int((allowed & ~known).sum())
+            allowed &= known
+        keep &= allowed[self.video]
+        if query.after is not None:
+            keep &= self.start >= self._times(query.after)
+        if query.before is not None:
+            keep &= self.end <= self._times(query.before)
+        if query.until is not None:
+            keep &= self.known_at <= self._times(query.until)
+        return Scope(self.ids[keep], query.until is not None, untimed)
+
+    def _allowed(self, videos: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """bool [number of videos]: which ones the query is restricted to."""
+        if not videos:
+            return np.ones(len(self.videos), dtype=bool)
+        names = [video.id for video in self.videos]
+        for name in videos:
+            if name not in names:
+                raise ConfigError(f"no video {name!r} in this index{did_you_mean(name, names)}")
+        return np.isin(names, list(videos))
+
+    def _times(self, time: float | datetime) -> Int64s:
+        """``time`` in microseconds of each scene's own video, int64 [number of scenes]."""
+        per_video = [_in_video(time, video) for video in self.videos]
+        return np.array(per_video, dtype=np.int64)[self.video]
+
+
+def _in_video(time: float | datetime, video: Video) -> int:
+    if isinstance(time, datetime):
+        if video.recorded_at is None:
+            return 0  # left out already
+        return (time - video.recorded_at) // timedelta(microseconds=1)
+    if math.isinf(time) or abs(time) * MICROSECONDS > _FOREVER:
+        return _FOREVER if time > 0 else -_FOREVER
+    return round(time * MICROSECONDS)
