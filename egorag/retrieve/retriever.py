@@ -1,0 +1,136 @@
+"""From a query to ranked scenes: dense search per encoder and BM25, fused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from egorag.encode.base import Encoder, QueryEncoder, Vectors
+from egorag.errors import ConfigError, SpaceError
+from egorag.fuse.base import Fused, Fuser, Ranking
+from egorag.retrieve.bounds import bounds, within
+from egorag.retrieve.snippet import snippets
+from egorag.retrieve.words import plain
+from egorag.store.folder import IndexFolder
+from egorag.store.fulltext import search_text
+from egorag.store.scope import Scope
+from egorag.types import Hit, Query, Scene
+
+BM25 = "bm25"
+"""Name of the full-text ranking, beside the encoders' names."""
+
+
+class Retriever:
+    """Searches one index folder.
+
+    Args:
+        encoders: encoders of the index by name, set up; those without a space are ignored.
+        fuser: makes one list of the rankings.
+        depth: scenes taken from each ranking (at least ``k``).
+
+    Raises:
+        ConfigError: a depth below 1, or a fuser setting that names no ranking of this index.
+    """
+
+    def __init__(
+        self,
+        folder: IndexFolder,
+        encoders: Mapping[str, Encoder],
+        fuser: Fuser,
+        depth: int = 100,
+    ) -> None:
+        if depth < 1:
+            raise ConfigError(f"depth must be 1 or more scenes a ranking, got {depth}")
+        self.folder = folder
+        self.encoders = {n: e for n, e in encoders.items() if e.space is not None}
+        self.fuser = fuser
+        self.depth = depth
+        queries = self._queries()
+        fuser.check([BM25, *queries, *(f"{n}:{m}" for n, media in queries.items() for m in media)])
+
+    def search(self, query: Query, k: int = 10) -> list[Hit]:
+        """The best ``k`` scenes the query may see, best first; fewer where there are no more.
+
+        Every medium of the query is searched: its vectors in each space that takes it, its text
+        by BM25 too. Equal scores come in order of best single rank, then (video, start, level).
+
+        Raises:
+            ConfigError: ``k`` below 1, an empty text, an unknown video.
+            SpaceError: no encoder of the index takes a medium of the query.
+        """
+        if k < 1:
+            raise ConfigError(f"k must be 1 or more, got {k}")
+        if query.text is not None and not plain(query.text):
+            raise ConfigError("the query text is empty; say what to look for")
+        vectors = self._embed(query)
+        depth = max(k, self.depth)
+        with self.folder.catalog.snapshot():
+            scope = self.folder.catalog.scope(query)
+            rankings = self._rankings(query, vectors, scope, depth)
+            return self._hits(query, self.fuser.fuse(rankings), k)
+
+    def untimed(self, query: Query) -> int:
+        """How many videos a dated filter leaves out because their own date is not known."""
+        return self.folder.catalog.scope(query).untimed
+
+    def _embed(self, query: Query) -> dict[tuple[str, str], Vectors]:
+        """Query vectors by (encoder, medium)."""
+        given = {"text": query.text, "image": query.image, "sound": query.sound}
+        vectors: dict[tuple[str, str], Vectors] = {}
+        for medium in (medium for medium, value in given.items() if value is not None):
+            takers = [n for n, e in self.encoders.items() if e.space and medium in e.space.queries]
+            if not takers and medium != "text":
+                raise SpaceError(self._no_taker(medium))
+            for name in takers:
+                encoder = self.encoders[name]
+                assert isinstance(encoder, QueryEncoder)
+                vectors[name, medium] = encoder.embed_query(query, medium)
+        return vectors
+
+    def _queries(self) -> dict[str, list[str]]:
+        """The media that each space of the index takes, by encoder."""
+        rows = self.folder.catalog.encoders()
+        return {n: sorted(row.space.queries) for n, row in rows.items() if row.space is not None}
+
+    def _no_taker(self, medium: str) -> str:
+        takes = [f"{n} ({', '.join(media) or 'none'})" for n, media in self._queries().items()]
+        return (
+            f"no encoder of this index takes a query by {medium}; its spaces and the queries they "
+            f"take: {', '.join([*takes, f'{BM25} (text)'])}. Index again with an encoder that "
+            f"takes {medium} (python -m egorag.doctor lists them)"
+        )
+
+    def _rankings(
+        self, query: Query, vectors: Mapping[tuple[str, str], Vectors], scope: Scope, depth: int
+    ) -> dict[str, Ranking]:
+        """Rankings by name: the encoder's, with the medium where it takes several of the query."""
+        names = [name for name, _ in vectors]
+        rankings: dict[str, Ranking] = {}
+        for (name, medium), vector in vectors.items():
+            space = self.encoders[name].space
+            assert space is not None
+            found = self.folder.vectors.search(name, vector, space, scope, depth)
+            rankings[name if names.count(name) == 1 else f"{name}:{medium}"] = found
+        if query.text is not None:
+            rankings[BM25] = search_text(self.folder.catalog, query.text, scope, depth)
+        return rankings
+
+    def _hits(self, query: Query, fused: list[Fused], k: int) -> list[Hit]:
+        catalog = self.folder.catalog
+        last = fused[:k][-1].score if fused else 0.0
+        kept = [item for item in fused if item.score >= last]
+        scenes = catalog.scenes_by_id([item.id for item in kept])
+
+        def order(pair: tuple[Fused, Scene]) -> tuple[float, int, str, int, int]:
+            item, scene = pair
+            return -item.score, item.best_rank, scene.video, scene.span.start, scene.level
+
+        best = sorted(zip(kept, scenes, strict=True), key=order)[:k]
+        videos = {scene.video: catalog.video(scene.video) for _, scene in best}
+        lines = [
+            within(catalog.texts(s.video, span=s.span), bounds(query, videos[s.video]))
+            for _, s in best
+        ]
+        return [
+            Hit(scene, videos[scene.video].path, item.score, item.parts, text)
+            for (item, scene), text in zip(best, snippets(lines, query.text), strict=True)
+        ]
