@@ -203,8 +203,8 @@ class Catalog:
         return {row[0]: Encoding(*row) for row in rows}
 
     def encoders(self) -> dict[str, EncoderRow]:
-        """The encoders of this index by name."""
-        return {row[0]: to_encoder(row) for row in self._rows(f"{ENCODER} ORDER BY name")}
+        """The encoders of this index by name, in the config's order."""
+        return {row[0]: to_encoder(row) for row in self._rows(f"{ENCODER} ORDER BY position")}
 
     def vector_sources(self, encoder: EncoderRow) -> list[tuple[str, str, str, str]]:
         """(video, artifact key, its SHA-256, digest of the video's scenes) by video id, of the
@@ -262,19 +262,18 @@ class Catalog:
 
     def write_encoders(self, rows: Iterable[EncoderRow]) -> None:
         """Make these the encoders of the index, in place of those before."""
-        new = {row.name: row for row in rows}
+        new = [from_encoder(row) for row in rows]
         with self._writing():
-            old = self.encoders()
-            for name in old.keys() | new.keys():
-                if old.get(name) != new.get(name):
-                    before, after = (_encoder_digest(r.get(name)) for r in (old, new))
-                    self._shift(f"encoder {name}", before, after)
+            old = [from_encoder(row) for row in self.encoders().values()]
+            if old == new:
+                return
             self._rows("DELETE FROM encoders")
             self._connection.executemany(
-                "INSERT INTO encoders(name, fingerprint, space, settings, medium) "
-                "VALUES (?,?,?,?,?)",
-                [from_encoder(row) for row in new.values()],
+                "INSERT INTO encoders(position, name, fingerprint, space, settings, medium) "
+                "VALUES (?,?,?,?,?,?)",
+                [(i, *row) for i, row in enumerate(new)],
             )
+            self._shift("encoders", digest(old) if old else None, digest(new) if new else None)
 
     def _shift(self, name: str, old: str | None, new: str | None) -> None:
         """Move the generation: a sum over all content, so the way there does not matter."""
@@ -320,7 +319,3 @@ class Catalog:
 
 def _weight(name: str, content: str | None) -> int:
     return int(digest([name, content])[:15], 16) if content else 0
-
-
-def _encoder_digest(row: EncoderRow | None) -> str | None:
-    return digest(from_encoder(row)) if row else None

@@ -20,6 +20,7 @@ INSERT INTO state VALUES ('generation', 0);
 
 CREATE TABLE encoders (
   name TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,  -- in the config
   fingerprint TEXT NOT NULL,
   medium TEXT NOT NULL,
   space TEXT,                 -- JSON; NULL when it yields timed text
