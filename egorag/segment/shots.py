@@ -30,18 +30,31 @@ from egorag.spans import Span
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of PySceneDetect's detectors: class, name of its threshold, its other settings."""
+    """One of PySceneDetect's detectors.
+
+    Attributes:
+        class_name: in ``scenedetect``.
+        threshold: how the class calls its threshold.
+        options: its other settings that a user may give.
+        defaults: our own, where PySceneDetect's serve worse.
+    """
 
     class_name: str
     threshold: str
     options: tuple[str, ...]
+    defaults: Mapping[str, float] = field(default_factory=dict)
 
 
 _CONTENT = ("min_scene_len", "weights", "luma_only", "kernel_size")
 _KINDS = {
     "content": _Kind("ContentDetector", "threshold", _CONTENT),
     "adaptive": _Kind(
-        "AdaptiveDetector", "adaptive_threshold", (*_CONTENT, "window_width", "min_content_val")
+        "AdaptiveDetector",
+        "adaptive_threshold",
+        (*_CONTENT, "window_width", "min_content_val"),
+        # With four neighbours a flash of one frame stays just under 4 times their mean, a cut in a
+        # calm scene is far above. Measured by benchmarks/shots.py.
+        {"adaptive_threshold": 4.0, "min_content_val": 20.0},
     ),
     "hash": _Kind("HashDetector", "threshold", ("min_scene_len", "size", "lowpass")),
     "histogram": _Kind("HistogramDetector", "threshold", ("min_scene_len", "bins")),
@@ -64,18 +77,20 @@ class Shots:
     """Scenes between cuts, merged and split into ``[min_seconds, max_seconds]`` by ``tiling``.
 
     Attributes:
-        detector: ``content``, ``adaptive``, ``hash``, ``histogram`` or ``threshold`` (fades).
-        threshold: the detector's own measure; None takes PySceneDetect's default.
+        detector: ``adaptive`` (changes against the frames around, so that camera motion is no
+            cut), ``content``, ``hash``, ``histogram`` or ``threshold`` (fades to black).
+        threshold: the detector's own measure. None: 4 for adaptive (PySceneDetect's 3 takes
+            flashes and head turns for cuts), PySceneDetect's default for the others.
         options: other settings of the detector class by PySceneDetect's names. Lengths
             (``min_scene_len``, ``min_out_length``) are whole frames.
-        exact: True feeds pictures scaled as PySceneDetect's loop does, so that cuts equal its own
-            frame for frame; False feeds cheaper ones that differ slightly.
+        exact: True does as PySceneDetect does, pictures and default settings, and finds its cuts
+            frame for frame; False reads smaller, cheaper pictures that differ slightly.
 
     Raises:
         ConfigError: an unknown detector or option, or a value out of range.
     """
 
-    detector: str = "content"
+    detector: str = "adaptive"
     threshold: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     min_seconds: float = 1.0
@@ -113,7 +128,7 @@ class Shots:
         import scenedetect  # half a second: not before a video is really cut
 
         kind = _KINDS[self.detector]
-        settings = dict(self.options)
+        settings: dict[str, Any] = {**({} if self.exact else kind.defaults), **self.options}
         if "weights" in settings:
             settings["weights"] = scenedetect.ContentDetector.Components(*settings["weights"])
         if self.threshold is not None:
