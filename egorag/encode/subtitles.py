@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from egorag.encode.base import Available, Medium, Over, fingerprint_of
+from egorag.encode.base import Available, Medium, Over
+from egorag.fingerprint import fingerprint_of
 from egorag.media.languages import primary_language
 from egorag.media.sampling import Cue, CueSampling
 from egorag.types import TimedText

@@ -9,11 +9,8 @@ from pathlib import Path, PurePath
 
 from egorag.media.cuetext import parse_cues
 from egorag.media.languages import is_known
-from egorag.media.markup import clean_text
 from egorag.media.sampling import Cue
 from egorag.media.suffixes import MEDIA_SUFFIXES, SUBTITLE_SUFFIXES
-
-__all__ = ["SubtitleFile", "clean_text", "read_subtitles", "sidecars"]
 
 LIMIT_BYTES = 16 * 1024 * 1024
 """Over 200 hours of speech as SubRip; a larger file is something else."""
@@ -42,7 +39,8 @@ class SubtitleFile:
         language: from the name (``NAME.en.srt``) or a WebVTT header; None if unsaid.
         cues: in time order; plain text, none empty.
         skipped: number of malformed cues.
-        problems: what was wrong, the first few cues by line; or why the file was not read.
+        problems: what was wrong, the first few cues by line, or why the file was not read; they
+            don't repeat the file's name.
     """
 
     path: Path
@@ -92,15 +90,13 @@ def read_subtitles(path: Path, limit_bytes: int = LIMIT_BYTES) -> SubtitleFile:
                 language,
                 (),
                 problems=(
-                    f"{_shown(path)} was not read: it has {size:,} bytes, over the limit of "
-                    f"{limit_bytes:,} for a subtitle file; split it, or move it away from the "
-                    "video if it isn't one",
+                    f"not read: it has {size:,} bytes, over the limit of {limit_bytes:,} for a "
+                    "subtitle file; split it, or move it away from the video if it isn't one",
                 ),
             )
         data = path.read_bytes()
     except OSError as error:
-        why = f"{_shown(path)} cannot be read: {error.strerror or error}"
-        return SubtitleFile(path, language, (), problems=(why,))
+        return SubtitleFile(path, language, (), problems=(f"not read: {error.strerror}",))
     text, doubt = decode(data)
     parsed = parse_cues(text, webvtt=True if _suffix(path.name) == ".vtt" else None)
     language = language or parsed.language
@@ -115,7 +111,7 @@ def read_subtitles(path: Path, limit_bytes: int = LIMIT_BYTES) -> SubtitleFile:
         language,
         tuple(Cue(span, text, source, language) for span, text in parsed.cues),
         parsed.skipped,
-        tuple(f"{source}: {why}" for why in (*reasons, *parsed.reasons)),
+        (*reasons, *parsed.reasons),
     )
 
 

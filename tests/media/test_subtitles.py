@@ -271,11 +271,9 @@ def test_a_file_over_the_limit_costs_no_memory(tmp_path: Path) -> None:
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kib < 5_000
     assert read.cues == ()
-    assert all(
-        part in read.problems[0] for part in ("huge.srt", "200,000,000", "16,777,216", "split")
-    )
+    assert all(part in read.problems[0] for part in ("200,000,000", "16,777,216", "split"))
 
 
 def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
     read = read_subtitles(tmp_path / "gone.srt")
-    assert read.cues == () and "gone.srt cannot be read: No such file" in read.problems[0]
+    assert read.cues == () and read.problems == ("not read: No such file or directory",)
