@@ -11,7 +11,6 @@ from egorag.errors import StoreError
 from egorag.store import migrations
 
 _WAIT = 30.0  # seconds a statement waits for a lock that another process holds
-_CACHE = 32_000  # KiB of pages kept in memory
 
 
 @contextlib.contextmanager
@@ -43,6 +42,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with explained(path):
         connection = _connect(path, "rwc")
         try:
+            migrations.version(connection)  # before anything is changed in another's file
             # Readers go on reading the last committed state while a write is under way.
             connection.execute("PRAGMA journal_mode = WAL")
             # A killed process loses nothing; a power cut may lose the last commits, never more.
@@ -61,16 +61,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open the catalog for reading only, also where nothing at all may be written."""
     with explained(path):
-        connection = _connect(path, "ro")
         try:
-            found = migrations.version(connection)
+            connection, found = _open_for_reading(path, "ro")
         except sqlite3.OperationalError as error:
             # SQLite keeps two helper files beside a WAL database and cannot make them here.
-            connection.close()
-            connection, found = _open_unchanging(path, error)
-        except StoreError as error:
-            connection.close()
-            raise StoreError(f"catalog {str(path)!r}: {error}") from None
+            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                raise
+            _check_settled(path, error)
+            connection, found = _open_for_reading(path, "ro&immutable=1")
     if found < len(migrations.MIGRATIONS):
         connection.close()
         raise StoreError(
@@ -80,30 +78,35 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open_unchanging(path: Path, error: sqlite3.OperationalError) -> tuple[sqlite3.Connection, int]:
-    log = path.with_name(path.name + "-wal")
+def _open_for_reading(path: Path, mode: str) -> tuple[sqlite3.Connection, int]:
+    connection = _connect(path, mode)
+    try:
+        return connection, migrations.version(connection)
+    except StoreError as error:
+        connection.close()
+        raise StoreError(f"catalog {str(path)!r}: {error}") from None
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+
+
+def _check_settled(path: Path, error: sqlite3.OperationalError) -> None:
+    """Raise unless all of the content is in the file itself and none in a log beside it."""
     if not path.exists():
         raise error
+    log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise StoreError(
             f"catalog {str(path)!r} was copied or made read-only in the middle of a run; open it "
             "once where it can be written"
         ) from error
-    connection = _connect(path, "ro&immutable=1")
-    try:
-        return connection, migrations.version(connection)
-    except (sqlite3.DatabaseError, StoreError):
-        connection.close()
-        raise
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=_WAIT,
         isolation_level=None,  # transactions are begun and ended by hand
         check_same_thread=False,  # Catalog holds a lock around every use
     )
-    connection.execute(f"PRAGMA cache_size = -{_CACHE}")
-    return connection

@@ -16,7 +16,7 @@ from safetensors.numpy import save as save_safetensors
 
 from egorag.errors import StoreError
 from egorag.spaces import EmbeddingSpace
-from egorag.spans import to_seconds
+from egorag.spans import to_seconds, to_us
 from egorag.store.catalog import Catalog
 from egorag.store.files import write_whole
 from egorag.store.folder import IndexFolder
@@ -36,7 +36,6 @@ _MEDIA = {"video": "frames", "audio": "sound", "text": "text"}
 class Matrix:
     """One encoder's vectors of one video: float32 [n, d], row i of scene number ``scenes[i]``."""
 
-    space: EmbeddingSpace
     scenes: Sequence[int]
     vectors: Array
 
@@ -79,7 +78,11 @@ def embeddings(folder: IndexFolder, video: str) -> Embeddings:
         rows = [row for row in folder.catalog.encoders().values() if row.space is not None]
         scenes = folder.catalog.scenes(video, level=0)
         return _assemble(
-            found, _described(folder.catalog, scenes), _matrices(folder, rows, scenes), _roles(rows)
+            found,
+            _described(folder.catalog, scenes),
+            _matrices(folder, rows, scenes),
+            _spaces(rows),
+            _roles(rows),
         )
 
 
@@ -104,9 +107,7 @@ def export(folder: IndexFolder, to: Path) -> Path:
             for name, matrix in _matrices(folder, rows, scenes).items():
                 tensor = f"{video.id}/{name}"
                 tensors[tensor] = np.ascontiguousarray(matrix.vectors)
-                listed = list(matrix.scenes)
-                space = matrix.space.to_json()
-                vectors.append({"name": name, "tensor": tensor, "space": space, "scenes": listed})
+                vectors.append({"name": name, "tensor": tensor, "scenes": list(matrix.scenes)})
             described = {
                 "id": video.id,
                 "path": video.path,
@@ -119,7 +120,13 @@ def export(folder: IndexFolder, to: Path) -> Path:
             videos.append(described)
     data = save_safetensors(tensors)
     sha256 = hashlib.sha256(data).hexdigest()
-    rest = {"format": _FORMAT, "arrays": sha256, "roles": _roles(rows), "videos": videos}
+    rest = {
+        "format": _FORMAT,
+        "arrays": sha256,
+        "spaces": [[name, space.to_json()] for name, space in _spaces(rows).items()],
+        "roles": _roles(rows),
+        "videos": videos,
+    }
     write_whole(arrays_path, data)
     write_whole(rest_path, canonical_json(rest))
     return arrays_path
@@ -139,12 +146,14 @@ def load_embeddings(path: str | Path) -> dict[str, Embeddings]:
             f"cannot read exported embeddings {str(arrays_path)!r} with {rest_path.name!r} "
             f"({error}); export them again: python -m egorag.export index=DIR to={path}"
         ) from error
-    if rest["format"] != _FORMAT or rest["arrays"] != hashlib.sha256(data).hexdigest():
+    expected = {"format": _FORMAT, "arrays": hashlib.sha256(data).hexdigest()}
+    if not isinstance(rest, dict) or not expected.items() <= rest.items():
         raise StoreError(
             f"{str(arrays_path)!r} and {rest_path.name!r} do not belong together or are damaged; "
             f"export them again: python -m egorag.export index=DIR to={path}"
         )
     tensors = load_safetensors(data)
+    spaces = {name: EmbeddingSpace.from_json(space) for name, space in rest["spaces"]}
     return {
         described["id"]: _assemble(
             Video(
@@ -155,12 +164,8 @@ def load_embeddings(path: str | Path) -> dict[str, Embeddings]:
                 described["metadata"],
             ),
             described["scenes"],
-            {
-                v["name"]: Matrix(
-                    EmbeddingSpace.from_json(v["space"]), v["scenes"], tensors[v["tensor"]]
-                )
-                for v in described["vectors"]
-            },
+            {v["name"]: Matrix(v["scenes"], tensors[v["tensor"]]) for v in described["vectors"]},
+            spaces,
             rest["roles"],
         )
         for described in rest["videos"]
@@ -179,6 +184,10 @@ def _roles(rows: Iterable[EncoderRow]) -> dict[str, str | None]:
         for role, medium in _MEDIA.items()
     }
     return roles | {"caption": None}  # no encoder reads captions alone yet
+
+
+def _spaces(rows: Iterable[EncoderRow]) -> dict[str, EmbeddingSpace]:
+    return {row.name: row.space for row in rows if row.space is not None}
 
 
 def _described(catalog: Catalog, scenes: Sequence[Scene]) -> list[dict[str, Any]]:
@@ -209,11 +218,9 @@ def _matrices(
     found: dict[str, Matrix] = {}
     for row in rows:
         made = encodings.get(row.name)
-        if row.space is None or made is None or made.key is None:
-            continue
-        if made.fingerprint == row.fingerprint:
+        if made is not None and made.key is not None and made.fingerprint == row.fingerprint:
             vectors, spans = folder.artifacts.read_vectors(made.key, made.sha256)
-            found[row.name] = Matrix(row.space, [number[span] for span in spans], vectors)
+            found[row.name] = Matrix([number[span] for span in spans], vectors)
     return found
 
 
@@ -221,21 +228,21 @@ def _assemble(
     video: Video,
     described: Sequence[Mapping[str, Any]],
     matrices: Mapping[str, Matrix],
+    spaces: dict[str, EmbeddingSpace],
     roles: Mapping[str, str | None],
 ) -> Embeddings:
-    scenes: list[dict[str, Any]] = [dict.fromkeys(matrices) for _ in described]
-    whole: dict[str, Array | None] = {}
-    durations = np.array([round((d["end"] - d["start"]) * 1e6) for d in described], dtype=np.int64)
+    scenes: list[dict[str, Any]] = [dict.fromkeys(spaces) for _ in described]
+    whole: dict[str, Array | None] = dict.fromkeys(spaces)
+    durations = np.array([to_us(d["end"]) - to_us(d["start"]) for d in described], dtype=np.int64)
     for name, matrix in matrices.items():
         for i, vector in zip(matrix.scenes, matrix.vectors, strict=True):
             scenes[i][name] = vector
-        weights = durations[list(matrix.scenes)]
-        normalised = matrix.space.normalised
-        whole[name] = weighted_mean(matrix.vectors, weights, normalised) if len(weights) else None
+        if matrix.scenes:
+            weights = durations[list(matrix.scenes)]
+            whole[name] = weighted_mean(matrix.vectors, weights, spaces[name].normalised)
     for values in (*scenes, whole):
         by_role = {role: values.get(name) if name else None for role, name in roles.items()}
         values.update(by_role)
     for values, texts in zip(scenes, described, strict=True):
         values.update(texts)
-    spaces = {name: matrix.space for name, matrix in matrices.items()}
     return Embeddings(video, tuple(scenes), whole, spaces, dict(roles))

@@ -145,7 +145,8 @@ class VectorIndex:
         with path.open("rb") as file:
             index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
         contents = [(str(name), int(count)) for name, count in header["blocks"]]
-        return cls(space, header["digest"], contents, index)
+        whole = sum(count for _, count in contents) == index.ntotal and index.d == space.dim
+        return cls(space, header["digest"], contents, index) if whole else None
 
 
 def saved_digest(path: Path) -> str | None:

@@ -70,8 +70,10 @@ class Vectors:
             row = self._row(encoder)
             assert row.space is not None
             row.space.check_same(space)
-            if query.shape != (space.dim,):
-                raise ValueError(f"expected a query of shape [{space.dim}], got {query.shape}")
+            if query.shape != (space.dim,) or not np.isfinite(query).all():
+                raise ValueError(
+                    f"expected a finite query of shape [{space.dim}], got {list(query.shape)}"
+                )
             index = self._current(row)
             ids, scores = index.search(query, scope, k, pick_device(self.device))
             return self.catalog.table().rank(ids, scores, k)
