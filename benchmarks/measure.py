@@ -29,9 +29,10 @@ class Measured:
 
 def measure(command: Sequence[str], env: Mapping[str, str] | None = None) -> Measured:
     """Run a command to its end; its output goes to our stderr."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=sys.stderr, stderr=sys.stderr, env={**os.environ, **(env or {})}
+        command, stdout=sys.stderr, stderr=sys.stderr, env={**inherited, **(env or {})}
     )
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began

@@ -141,7 +141,7 @@ class Index:
         _check_k(k)
         hits = self._retriever(asked, fuser).search(asked, k)
         by = answerer if answerer is not None else Extractive()
-        return by.answer(asked, hits, self.folder, self._text_encoder(), choices)  # type: ignore
+        return by.answer(asked, hits, self.folder, self._text_encoder(), choices)
 
     def videos(self) -> list[Video]:
         """Every video of the index."""

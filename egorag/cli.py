@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from egorag import config
-from egorag.errors import EgoragError
+from egorag.errors import ConfigError, EgoragError
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
     try:
         hydra.main(version_base="1.3", config_path=folder, config_name=name)(job)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise config.ConfigError(config.one_line(error)) from error
+        raise ConfigError(config.one_line(error)) from error
     return max(codes)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from egorag.encode.base import Encoder, Medium, Over
 from egorag.media.probe import Facts
-from egorag.media.reader import Pass, PassReport
+from egorag.media.reader import Pass
+from egorag.media.report import PassReport
 from egorag.media.sampling import Cue, Frame, Sampling, SoundChunk
 from egorag.pipeline.clips import ClipAssembler
 from egorag.pipeline.workers import Worker
@@ -100,7 +101,7 @@ def run_pass(
 
     try:
         closed(known)
-        with Pass(facts, samplings) as decode:
+        with Pass(path, samplings) as decode:
             for reader, item in decode:
                 for name in readers.get(reader, ()):
                     if name in assemblers:
@@ -111,8 +112,7 @@ def run_pass(
                     else:
                         workers[name].put(item)
                 if reader == clock and cutter is not None and not isinstance(item, Cue):
-                    scenes = cutter.push(item)
-                    closed(scenes)
+                    closed(cutter.push(item))
                 if not isinstance(item, Cue):
                     on_time(item.time if isinstance(item, Frame) else item.span.end)
             report = decode.report
