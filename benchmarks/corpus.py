@@ -17,6 +17,13 @@ from egorag.types import Scene, TimedText, Video
 EVENT = 4  # scenes an event
 
 
+def write_encoders(folder: IndexFolder, encoders: Mapping[str, Any]) -> None:
+    """Make these the encoders of the index."""
+    folder.catalog.write_encoders(
+        EncoderRow(n, f"corpus-{n}", e.space, {}, "text") for n, e in encoders.items()
+    )
+
+
 def write_video(
     folder: IndexFolder,
     name: str,
@@ -27,7 +34,7 @@ def write_video(
 ) -> Video:
     """One video with scenes (one a line unless given), events and the whole; returns it.
 
-    Each encoder must take Documents and is registered with the index under its name.
+    The encoders are those given to ``write_encoders``; each must take Documents.
     """
     id = hashlib.sha256(name.encode()).hexdigest()
     texts = gather(scenes or corpus_scenes(lines), lines)
@@ -51,9 +58,6 @@ def write_video(
         encodings.append(
             Encoding(encoder_name, fingerprint, "vectors", key, stored.sha256, len(clips))
         )
-    folder.catalog.write_encoders(
-        EncoderRow(n, f"corpus-{n}", e.space, {}, "text") for n, e in encoders.items()
-    )
     folder.catalog.write_video(
         VideoRecord(video, "corpus", tuple(levels), tuple(lines), documents, tuple(encodings))
     )

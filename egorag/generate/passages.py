@@ -76,7 +76,7 @@ def passages(video: str, lines: Iterable[TimedText]) -> list[Passage]:
             for span, text, cues in cut(run):
                 if re.search(r"\w", text):
                     found.setdefault((span, text, name), Passage(video, span, text, name, cues))
-    return [found[key] for key in sorted(found)]
+    return sorted(found.values(), key=lambda passage: passage.span)
 
 
 def runs(cues: Iterable[Cue]) -> list[list[Cue]]:

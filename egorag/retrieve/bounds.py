@@ -12,28 +12,24 @@ from egorag.types import Query, TimedText, Video
 _FOREVER = 2**62
 
 
-def bounds(query: Query, video: Video) -> Span:
+def bounds(query: Query, video: Video) -> Span | None:
     """What text of the video may be shown or cited: it starts at or after ``after``, and ends at
-    or before ``before`` and ``until``. Empty where a date is asked for and the video's is not
-    known."""
-    times = [
-        _in_video(time, video, otherwise)
-        for time, otherwise in (
-            (query.after, -_FOREVER),
-            (query.before, _FOREVER),
-            (query.until, _FOREVER),
-        )
-    ]
-    if None in times:
-        return Span(0, 0)
-    after, before, until = (time or 0 for time in times)
-    return Span(after, max(after, min(before, until)))
+    or before ``before`` and ``until``. None where nothing may be: the filters leave no room, or a
+    date is asked for and the video's is not known."""
+    after = _in_video(query.after, video, -_FOREVER)
+    before = _in_video(query.before, video, _FOREVER)
+    until = _in_video(query.until, video, _FOREVER)
+    if after is None or before is None or until is None or after > min(before, until):
+        return None
+    return Span(after, min(before, until))
 
 
-def within(lines: Iterable[TimedText], allowed: Span) -> list[TimedText]:
+def within(lines: Iterable[TimedText], allowed: Span | None) -> list[TimedText]:
     """The lines that lie wholly inside ``allowed``."""
     return [
-        line for line in lines if allowed.start <= line.span.start and line.span.end <= allowed.end
+        line
+        for line in lines
+        if allowed and allowed.start <= line.span.start and line.span.end <= allowed.end
     ]
 
 

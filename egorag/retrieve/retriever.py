@@ -88,8 +88,8 @@ class Retriever:
 
     def _queries(self) -> dict[str, list[str]]:
         """The media that each space of the index takes, by encoder."""
-        rows = self.folder.catalog.encoders()
-        return {n: sorted(row.space.queries) for n, row in rows.items() if row.space is not None}
+        rows = sorted(self.folder.catalog.encoders().items())
+        return {n: sorted(row.space.queries) for n, row in rows if row.space is not None}
 
     def _no_taker(self, medium: str) -> str:
         takes = [f"{n} ({', '.join(media) or 'none'})" for n, media in self._queries().items()]
