@@ -19,7 +19,6 @@ ABOUT = """Show the whole way once: a video, its index, an answer with checked t
   python -m egorag.demo input=kitchen.mp4 question="Where did I leave the knife?\""""
 
 FOLDER = Path("demo")
-SAMPLE_QUESTIONS = 3
 
 
 def run(settings: dict[str, Any]) -> Result:
@@ -77,16 +76,18 @@ def _sample() -> Path:
 
 
 def _questions(video: Path) -> list[str]:
-    """What the sample's ground truth asks; one answerable question after another, one not."""
+    """What the sample's ground truth asks; two answerable questions and one not."""
     import json
 
     truth = video.with_suffix(".truth.json")
     if not truth.exists():
         return ["What is this video about?"]
     asked = json.loads(truth.read_text(encoding="utf-8"))["questions"]
-    good = [q["question"] for q in asked if q.get("answerable", True)][: SAMPLE_QUESTIONS - 1]
-    bad = [q["question"] for q in asked if not q.get("answerable", True)][:1]
-    return good + bad
+    first = {
+        kind: [q["text"] for q in asked if q["kind"] == kind] for kind in ("speech", "nowhere")
+    }
+    other = [text for text in first["speech"] if not text.startswith("Where did I put")]
+    return [*first["speech"][:1], *other[:1], *first["nowhere"][:1]]
 
 
 def _say(text: str) -> None:
