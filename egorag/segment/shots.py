@@ -21,53 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from egorag.errors import ConfigError, did_you_mean
 from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import ShotSampling
+from egorag.segment.detectors import build, check
 from egorag.segment.tiling import Tiling, bounds
 from egorag.spans import Span
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """One of PySceneDetect's detectors.
-
-    Attributes:
-        class_name: in ``scenedetect``.
-        threshold: how the class calls its threshold.
-        options: its other settings that a user may give.
-        defaults: our own, where PySceneDetect's serve worse.
-    """
-
-    class_name: str
-    threshold: str
-    options: tuple[str, ...]
-    defaults: Mapping[str, float] = field(default_factory=dict)
-
-
-_CONTENT = ("min_scene_len", "weights", "luma_only", "kernel_size")
-_KINDS = {
-    "content": _Kind("ContentDetector", "threshold", _CONTENT),
-    "adaptive": _Kind(
-        "AdaptiveDetector",
-        "adaptive_threshold",
-        (*_CONTENT, "window_width", "min_content_val"),
-        # With four neighbours a flash of one frame stays just under 4 times their mean, a cut in a
-        # calm scene is far above. Measured by benchmarks/shots.py.
-        {"adaptive_threshold": 4.0, "min_content_val": 20.0},
-    ),
-    "hash": _Kind("HashDetector", "threshold", ("min_scene_len", "size", "lowpass")),
-    "histogram": _Kind("HistogramDetector", "threshold", ("min_scene_len", "bins")),
-    "threshold": _Kind(
-        "ThresholdDetector",
-        "threshold",
-        ("min_scene_len", "fade_bias", "add_final_scene", "min_out_length"),
-    ),
-}
-
-FADE_LAG = 250
-"""Frames the threshold detector may report a cut late. It cuts in the middle of a dark stretch
-once the picture returns, however long that takes; a cut further back is moved up to this."""
 
 _RATE = Fraction(30)  # detectors want some frame rate; with lengths in frames it changes nothing
 
@@ -99,18 +57,7 @@ class Shots:
 
     def __post_init__(self) -> None:
         bounds(self.min_seconds, self.max_seconds)
-        if self.detector not in _KINDS:
-            raise ConfigError(
-                f"unknown shot detector {self.detector!r}{did_you_mean(self.detector, _KINDS)}"
-            )
-        known = _KINDS[self.detector].options
-        for name, value in self.options.items():
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise ConfigError(f"the {self.detector} detector has no option {name!r}{hint}")
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-            if name in ("min_scene_len", "min_out_length") and not whole:
-                raise ConfigError(f"{name} must be a whole number of frames, got {value!r}")
+        check(self.detector, self.threshold, self.options)
 
     @property
     def sampling(self) -> ShotSampling | None:
@@ -120,25 +67,8 @@ class Shots:
         return fingerprint_of(self, version=1, scenedetect=version("scenedetect-headless"))
 
     def start(self) -> ShotStream:
-        detector = self._build()
-        lag = FADE_LAG if self.detector == "threshold" else detector.event_buffer_length
+        detector, lag = build(self.detector, self.threshold, self.options, original=self.exact)
         return ShotStream(detector, lag, Tiling(*bounds(self.min_seconds, self.max_seconds)))
-
-    def _build(self) -> Any:
-        import scenedetect  # half a second: not before a video is really cut
-
-        kind = _KINDS[self.detector]
-        settings: dict[str, Any] = {**({} if self.exact else kind.defaults), **self.options}
-        if "weights" in settings:
-            settings["weights"] = scenedetect.ContentDetector.Components(*settings["weights"])
-        if self.threshold is not None:
-            settings[kind.threshold] = self.threshold
-        try:
-            return getattr(scenedetect, kind.class_name)(**settings)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"the {self.detector} detector refuses {settings}: {error}"
-            ) from error
 
 
 class ShotStream:
@@ -164,7 +94,6 @@ class ShotStream:
         self._tiling = tiling
         self._times: deque[int] = deque(maxlen=lag + 1)  # of the latest frames
         self._frames = 0
-        self._shape: tuple[int, ...] | None = None
 
     def push(self, time: int, image: npt.NDArray[np.uint8] | None) -> list[Span]:
         if image is None:  # a file with sound only: time passes, nothing is seen
@@ -172,7 +101,7 @@ class ShotStream:
         self._times.append(time)
         position = self._timecode(self._frames, fps=_RATE)
         self._frames += 1
-        reported = self._detector.process_frame(position, self._same_shape(image))
+        reported = self._detector.process_frame(position, image)
         return self._tiling.advance(self._times[0], self._note(reported))
 
     def finish(self, end: int) -> list[Span]:
@@ -189,14 +118,3 @@ class ShotStream:
         self.cuts += numbers
         oldest = self._frames - len(self._times)
         return [self._times[max(0, number - oldest)] for number in numbers]
-
-    def _same_shape(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The picture at the first one's size: detectors compare neighbours pixel by pixel."""
-        if self._shape is None:
-            self._shape = image.shape
-        if image.shape == self._shape:
-            return image
-        import cv2
-
-        height, width = self._shape[:2]
-        return np.asarray(cv2.resize(image, (width, height)), dtype=np.uint8)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -16,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egorag.errors import ConfigError
-from egorag.segment.shots import FADE_LAG, Shots, ShotStream
+from egorag.media.reader import Pass
+from egorag.media.sampling import Frame, ShotSampling
+from egorag.segment.detectors import FADE_LAG, KINDS
+from egorag.segment.shots import Shots, ShotStream
 from egorag.segment.tiling import Tiling, tile
 from egorag.spans import Span, check_tiling
 
@@ -37,34 +37,22 @@ GOLDENS = {
 FRAME = 33_333
 
 
-def scenedetect_pictures(path: Path) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """Times and pictures as PySceneDetect's own loop makes them; an oracle beside our reader."""
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            image = frame.to_ndarray(format="bgr24")
-            scale = max(image.shape[:2]) / 256
-            if scale > 1:
-                size = (round(image.shape[1] / scale), round(image.shape[0] / scale))
-                image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-            yield round(frame.time * 1_000_000), image
-
-
-def cut(shots: Shots, pictures: Iterator[tuple[int, npt.NDArray[np.uint8]]]) -> ShotStream:
+def cut(shots: Shots, frames: list[Frame]) -> ShotStream:
     stream = shots.start()
-    time = 0
-    for time, image in pictures:
-        stream.push(time, image)
-    stream.finish(time + FRAME)
+    for frame in frames:
+        stream.push(frame.time, frame.image)
+    stream.finish(frames[-1].time + FRAME)
     return stream
 
 
 @pytest.mark.parametrize("video", ["testvideo.mp4", "fades.mp4"])
 def test_golden_cuts_frame_for_frame(shared_data: Path, video: str) -> None:
     folder = shared_data / "media" / "scenedetect"
-    pictures = list(scenedetect_pictures(folder / video))
+    with Pass(folder / video, [ShotSampling(exact=True)]) as one_pass:
+        frames = [item for _, item in one_pass if isinstance(item, Frame)]
     for name, given_settings in GOLDENS.items():
         golden = folder / "goldens" / f"{video}.{name}.json"
-        stream = cut(Shots(exact=True, **given_settings), iter(pictures))
+        stream = cut(Shots(exact=True, **given_settings), frames)
         assert stream.cuts == json.loads(golden.read_text())["cuts"], golden.name
 
 
@@ -176,14 +164,6 @@ def test_cuts_fall_on_presentation_times_of_a_variable_rate() -> None:
     assert closed == [Span(0, times[120]), Span(times[120], times[-1] + FRAME)]
 
 
-def test_a_picture_of_another_size_is_no_crash() -> None:
-    stream = Shots().start()
-    for number in range(30):
-        size = (8, 8, 3) if number < 15 else (12, 20, 3)
-        stream.push(number * FRAME, np.full(size, 90, np.uint8))
-    assert stream.finish(30 * FRAME) == [Span(0, 30 * FRAME)]
-
-
 def test_without_pictures_time_alone_cuts() -> None:
     stream = Shots(min_seconds=1, max_seconds=4).start()
     closed = [span for second in range(11) for span in stream.push(second * 1_000_000, None)]
@@ -216,12 +196,40 @@ def test_a_detector_that_lied_about_its_lag_would_be_caught() -> None:
         ({"options": {"window": 3}}, "did you mean 'window_width'"),
         ({"detector": "hash", "options": {"luma_only": True}}, "no option 'luma_only'"),
         ({"options": {"min_scene_len": 0.6}}, "whole number of frames"),
+        ({"options": {"window_width": 0}}, "window_width .* 1 or more, got 0"),
+        ({"options": {"weights": [0, 0, 0, 0]}}, "not all 0"),
+        ({"options": {"kernel_size": 4}}, "odd"),
+        ({"detector": "hash", "options": {"size": 7}}, "even"),
+        ({"detector": "threshold", "options": {"fade_bias": 1.5}}, "from -1 to 1"),
+        ({"threshold": float("nan")}, "threshold must be a number"),
         ({"min_seconds": 3.0, "max_seconds": 4.0}, "at least twice"),
     ],
 )
 def test_wrong_settings_name_the_fix(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Shots(**arguments)
+
+
+@pytest.mark.parametrize("detector", KINDS)
+def test_every_option_is_one_that_pyscenedetect_takes(detector: str) -> None:
+    import inspect
+
+    import scenedetect
+
+    kind = KINDS[detector]
+    taken = inspect.signature(getattr(scenedetect, kind.class_name)).parameters
+    assert {kind.threshold, *kind.options, *kind.defaults} <= set(taken)
+
+
+@pytest.mark.parametrize("bias", [-1.0, 1.0])
+def test_fades_at_either_end_of_the_dark(bias: float) -> None:
+    options = {"fade_bias": bias, "add_final_scene": True}
+    stream = Shots(detector="threshold", options=options, min_seconds=0.1).start()
+    images = [flat(200)] * 40 + [flat(0)] * 20 + [flat(200)] * 40 + [flat(0)] * 20
+    closed = [s for n, image in enumerate(images) for s in stream.push(n * FRAME, image)]
+    closed += stream.finish(len(images) * FRAME)
+    assert stream.cuts == [40 if bias < 0 else 60, 100]
+    check_tiling(closed, Span(0, len(images) * FRAME))
 
 
 def test_the_fingerprint_follows_the_settings() -> None:
