@@ -62,7 +62,23 @@ def split_free_text(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
             free[key] = value
         else:
             overrides.append(f"++{argument}" if _TUNING.match(argument) else argument)
-    return overrides, free
+    return _join_encoders(overrides), free
+
+
+def _join_encoders(overrides: list[str]) -> list[str]:
+    """``encoder=[a] +encoder=b +encoder=c`` as one override; Hydra takes only one of them.
+
+    >>> _join_encoders(["encoder=[a]", "+encoder=b", "k=1", "+encoder=[c, d]"])
+    ['k=1', 'encoder=[a,b,c,d]']
+    """
+    plain = re.compile(r"(\+?encoder)=(?:\[(.*)\]|([^,]*))")  # a,b without brackets is a sweep
+    found = [m for m in map(plain.fullmatch, overrides) if m]
+    if len(found) < 2:
+        return overrides
+    names = [n.strip() for m in found for n in (m[2] or m[3] or "").split(",") if n.strip()]
+    mark = "encoder" if any(m[1] == "encoder" for m in found) else "+encoder"
+    rest = [o for o in overrides if not plain.fullmatch(o)]
+    return [*rest, f"{mark}=[{','.join(dict.fromkeys(names))}]"]
 
 
 def check_keys(name: str, arguments: Sequence[str]) -> None:
@@ -169,7 +185,9 @@ def one_line(error: BaseException) -> str:
         if line.startswith(("Config search path", "See https", "To append to your config")):
             break
         kept.append(line)
-    return " ".join(kept) or type(error).__name__
+    said = " ".join(kept) or type(error).__name__
+    override = getattr(error, "override", None)
+    return f"cannot read the override {override!r}: {said}" if override else said
 
 
 def parse_list(key: str, value: object) -> tuple[str, ...]:
