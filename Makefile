@@ -9,7 +9,8 @@ unexport VIDEO QUESTION
 export EGORAG_VIDEO = $(value VIDEO)
 export EGORAG_QUESTION = $(value QUESTION)
 
-INSTALL = -m pip install --quiet --disable-pip-version-check --no-deps
+# Twice quiet: errors only.
+INSTALL = -m pip install -qq --disable-pip-version-check --no-deps
 
 .PHONY: demo test check lock clean help
 .SECONDARY:
@@ -36,13 +37,15 @@ check: .venv/test/installed
 .venv/demo/locked: requirements/base.lock
 .venv/test/locked: requirements/dev.lock
 
+# The stamp is a copy of the lock, so that a lock of the same content but another date (a checkout)
+# sets nothing up again.
 .venv/%/locked:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
-	  "egorag needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Setting up .venv/$* (once, about a minute) ..." >&2
-	@$(PYTHON) -m venv --clear .venv/$*
-	@.venv/$*/bin/python $(INSTALL) --require-hashes -r $<
-	@touch $@
+	@cmp -s $< $@ || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	  "egorag needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; } \
+	&& echo "Setting up .venv/$* (once, about a minute) ..." >&2 \
+	&& $(PYTHON) -m venv --clear .venv/$* \
+	&& .venv/$*/bin/python $(INSTALL) --require-hashes -r $<; }
+	@cp $< $@
 
 .venv/%/installed: .venv/%/locked pyproject.toml
 	@.venv/$*/bin/python $(INSTALL) --no-build-isolation --editable .
