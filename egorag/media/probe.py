@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -25,7 +26,7 @@ FIRST_PLAUSIBLE_YEAR = 1971
 
 _PACKETS_TO_FIRST_FRAME = 100
 _FASTEST_RATE = 480
-_SAME_RATE = Fraction(1, 1000)
+_INDEX_ENTRIES = 1000
 _TIME_TAGS = ("com.apple.quicktime.creationdate", "creation_time")
 
 
@@ -38,7 +39,8 @@ class VideoStream:
         rate: average frames per second as the header has it.
         rotation: clockwise degrees from stored to upright (0, 90, 180, 270).
         mirrored: whether it is also mirrored.
-        variable_rate: the header's two ideas of the rate disagree. A hint: only decoding tells.
+        variable_rate: as the index of an MP4 or AVI shows; elsewhere a guess, from whether the
+            header's two ideas of the rate disagree.
     """
 
     index: int
@@ -160,8 +162,16 @@ def _video(container: InputContainer, stream: AvVideo) -> VideoStream:
         rate=average or nominal,
         rotation=orientation.degrees,
         mirrored=orientation.mirrored,
-        variable_rate=bool(average and nominal and abs(average - nominal) > nominal * _SAME_RATE),
+        variable_rate=_is_variable(stream, average, nominal),
     )
+
+
+def _is_variable(stream: AvVideo, average: Fraction | None, nominal: Fraction | None) -> bool:
+    if stream.frames and len(stream.index_entries) == stream.frames:
+        stamps = [entry.timestamp for entry in islice(stream.index_entries, _INDEX_ENTRIES)]
+        steps = [after - before for before, after in pairwise(stamps)]
+        return bool(steps) and max(steps) - min(steps) > 1 + min(steps) // 100
+    return bool(average and nominal and abs(average - nominal) > nominal / 100)
 
 
 def _rate(rate: Fraction | None) -> Fraction | None:

@@ -72,9 +72,6 @@ class Pass:
             chosen = choose_streams(container)
             refuse_unreadable(self.path, chosen)
             readers = Readers(container, chosen, self._samplings, self._measure)
-            if not readers.streams:
-                wanted = ", ".join(sorted({type(s).__name__ for s in self._samplings}))
-                raise MediaError(f"{self.path!r}: it has no stream for {wanted or 'no reader'}")
             if chosen.video is not None:
                 chosen.video.codec_context.thread_type = "AUTO"
                 chosen.video.codec_context.thread_count = self._threads
@@ -134,10 +131,12 @@ def _packets(container: InputContainer, readers: Readers) -> Iterator[Packet[Str
     errors = 0
     while True:
         try:
-            for packet in container.demux(readers.streams):
+            for packet in container.demux(*readers.streams) if readers.streams else ():
                 errors = 0
                 yield packet
             return
+        except IndexError:
+            return  # PyAV, after the last packet, if a damaged file made up streams on the way
         except av.FFmpegError as error:
             # An error ends PyAV's generator, not the file: the next read goes on after it.
             errors += 1
@@ -158,6 +157,8 @@ def frames(
         for _, item in run:
             if isinstance(item, Frame):
                 yield item
+        if run.report.video_end is None:
+            raise MediaError(f"{run.path!r}: it has no video that can be decoded")
 
 
 def sound(
@@ -172,3 +173,5 @@ def sound(
         for _, item in run:
             if isinstance(item, SoundChunk):
                 yield item
+        if run.report.sound_end is None:
+            raise MediaError(f"{run.path!r}: it has no sound that can be decoded")

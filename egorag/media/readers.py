@@ -77,7 +77,7 @@ class Readers:
         if kind == "video" and self._strip is not None:
             for frame in _decode(packet, self._found.video):
                 if isinstance(frame, VideoFrame):
-                    yield from self._strip.push(frame)
+                    yield from self._convertible(self._strip.push(frame))
         elif kind == "audio" and self._track is not None:
             for frame in _decode(packet, self._found.sound):
                 if isinstance(frame, AudioFrame):
@@ -92,10 +92,17 @@ class Readers:
     def finish(self) -> Iterator[tuple[int, Item]]:
         """What was held back until the end."""
         if self._strip is not None:
-            yield from self._strip.finish()
+            yield from self._convertible(self._strip.finish())
         if self._track is not None:
             for number, chunk in self._track.finish():
                 yield self._sound_readers[number], chunk
+
+    def _convertible(self, frames: Iterator[tuple[int, Item]]) -> Iterator[tuple[int, Item]]:
+        """``frames`` up to one that swscale cannot convert (a pixel format it does not know)."""
+        try:
+            yield from frames
+        except av.FFmpegError:
+            self._found.video.skipped += 1
 
     def note(self, problem: str) -> None:
         """Put a line into the report."""

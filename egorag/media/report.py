@@ -14,7 +14,7 @@ class PassReport:
     """The decoded truth about a file. Times in microseconds since its start.
 
     Attributes:
-        duration: the later of the two ends, always above 0.
+        duration: the later of the two ends, above 0; 0 only where neither was to be read.
         video_end: end of the last frame; None if video was not read or gave no frame.
         sound_end: end of the last sample; None likewise.
         frames: decoded pictures.
