@@ -41,8 +41,10 @@ def main(name: str, about: str, run: Command, arguments: Sequence[str] | None = 
         else:
             code = _once(config.compose(name, given), run)
     except EgoragError as error:
+        tell(f"egorag {name}: {error}")
         code = error.exit_code
     except KeyboardInterrupt:
+        tell(f"egorag {name}: interrupted; what was finished is kept")
         code = 130
     except BrokenPipeError:
         # The reader went away (| head): not an error of ours.
@@ -115,6 +117,12 @@ def printable(text: str) -> str:
     return "".join(
         c if c in "\n\t" or (c.isprintable() or ord(c) > 0x9F) else f"\\x{ord(c):02x}" for c in text
     )
+
+
+def tell(text: str) -> None:
+    """One message for a person, on stderr."""
+    sys.stderr.write(printable(text).encode("utf-8", "replace").decode() + "\n")
+    sys.stderr.flush()
 
 
 def _write(text: str) -> None:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from egorag.cli import Result, main
+from egorag.cli import Result, main, tell
 
 ABOUT = """Show the whole way once: a video, its index, an answer with checked timestamps.
 
@@ -35,7 +35,7 @@ def run(settings: dict[str, Any]) -> Result:
     questions = [question] if question else _questions(video)
 
     index_at = FOLDER / f"{video.stem}.index"
-    _say(f"Indexing {video} into {index_at}")
+    tell(f"Indexing {video} into {index_at}")
     composed = config.compose("index", [f"input={video}", f"index={index_at}"])
     inputs = discover(video)
     with Bars(len(inputs)) as bars:
@@ -70,7 +70,7 @@ def _sample() -> Path:
     path = FOLDER / "sample.mp4"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        _say(f"Rendering a sample clip: {path}")
+        tell(f"Rendering a sample clip: {path}")
         make(path, seconds=60, seed=0)
     return path
 
@@ -88,10 +88,6 @@ def _questions(video: Path) -> list[str]:
     }
     other = [text for text in first["speech"] if not text.startswith("Where did I put")]
     return [*first["speech"][:1], *other[:1], *first["nowhere"][:1]]
-
-
-def _say(text: str) -> None:
-    pass
 
 
 if __name__ == "__main__":
