@@ -36,7 +36,7 @@ def board(image: Image, place: str, text: Board | None) -> None:
     pen.box((40, 36, 34), x - 0.122, y - 0.075, x + 0.122, y + 0.075)
     pen.box((250, 248, 238) if text else (66, 70, 74), x - 0.115, y - 0.064, x + 0.115, y + 0.064)
     if text:
-        pen.text((18, 22, 30), text.text, x, y, 0.205, 0.07)
+        pen.text((18, 22, 30), text.text, x, y, 0.185, 0.065)
 
 
 def _wall(pen: Pen, place: Place, rng: np.random.Generator) -> None:
@@ -91,11 +91,11 @@ def _shelf(pen: Pen, spot: Spot, rng: np.random.Generator) -> None:
         pen.box((84, 60, 42), x + side - 0.006, y + 0.03, x + side + 0.006, y + 0.09)
     pen.box(shade(WOOD, 1.15), x - 0.14, y - 0.012, x + 0.14, y + 0.03)
     pen.box(shade(WOOD, 0.8), x - 0.14, y + 0.02, x + 0.14, y + 0.03)
-    for at in (-0.125, -0.105, 0.09, 0.11):  # a few grey jars at its ends
-        tone = shade((150, 146, 140), rng.uniform(0.7, 1.1))
-        pen.box(
-            tone, x + at - 0.008, y - 0.012 - rng.uniform(0.05, 0.08), x + at + 0.008, y - 0.012
-        )
+    for at in (-0.118, 0.105):  # a plant at either end
+        pen.box((150, 92, 70), x + at - 0.008, y - 0.05, x + at + 0.008, y - 0.012)
+        for _ in range(7):
+            leaf = x + at + rng.uniform(-0.013, 0.013), y - 0.07 + rng.uniform(-0.025, 0.02)
+            pen.oval(shade((82, 128, 84), rng.uniform(0.8, 1.2)), *leaf, 0.008, 0.016)
 
 
 def _window(pen: Pen, spot: Spot, rng: np.random.Generator) -> None:

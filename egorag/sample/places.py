@@ -64,7 +64,7 @@ PLACES: dict[str, Place] = {
         pattern="tiles",
         spots=(
             Spot("top shelf", "on the top shelf", 0.76, 0.36, "shelf"),
-            Spot("window sill", "on the window sill", 0.25, 0.50, "window"),
+            Spot("window sill", "on the window sill", 0.24, 0.50, "window"),
             Spot("counter", "on the counter", 0.55, 0.66, "counter"),
         ),
         board="PANTRY",
@@ -120,11 +120,11 @@ PLACES: dict[str, Place] = {
         pattern="plain",
         spots=(
             Spot("desk", "on the desk", 0.44, 0.64, "table"),
-            Spot("high shelf", "on the high shelf", 0.27, 0.35, "shelf"),
+            Spot("high shelf", "on the high shelf", 0.235, 0.35, "shelf"),
             Spot("office window", "by the office window", 0.76, 0.50, "window"),
         ),
-        board="ROOM",
-        board_at=(0.52, 0.25),
+        board="MAIL",
+        board_at=(0.50, 0.25),
         noise="phone",
         deeds=(
             Deed("I print the report for Monday.", "What did I print?", "the report for Monday"),
@@ -137,7 +137,7 @@ PLACES: dict[str, Place] = {
         floor=(150, 128, 104),
         pattern="planks",
         spots=(
-            Spot("display shelf", "on the display shelf", 0.27, 0.40, "shelf"),
+            Spot("display shelf", "on the display shelf", 0.25, 0.40, "shelf"),
             Spot("till", "next to the till", 0.62, 0.65, "counter"),
             Spot("shop window", "in the shop window", 0.77, 0.47, "window"),
         ),
@@ -159,7 +159,7 @@ PLACES: dict[str, Place] = {
             Spot("upper rack", "on the upper rack", 0.75, 0.38, "shelf"),
             Spot("tool chest", "on the tool chest", 0.26, 0.72, "crate"),
         ),
-        board="TOOL",
+        board="PARTS",
         board_at=(0.44, 0.26),
         noise="hammer",
         deeds=(
@@ -181,7 +181,7 @@ PLACES: dict[str, Place] = {
             Spot("coat shelf", "on the coat shelf", 0.74, 0.37, "shelf"),
             Spot("doormat", "on the doormat", 0.55, 0.83, "rug"),
         ),
-        board="FLOOR",
+        board="LEVEL",
         board_at=(0.38, 0.27),
         noise=None,
         deeds=(

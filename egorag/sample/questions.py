@@ -55,8 +55,8 @@ def _boards(scenes: tuple[Scene, ...], rng: np.random.Generator) -> Iterator[Que
     times = Counter(place for place, _ in shown)
     for place, board in shown:
         if times[place] == 1:
-            word, number = board.text.split()
-            others = (f"{word} {n}" for n in range(10, 100) if n != int(number))
+            word = board.text.split()[0]
+            others = (f"{word} {n}" for n in range(11, 100) if n % 10)
             text = f"What does the board in the {place} say?"
             yield _choose(text, "screen", board.text, board.span, others, rng)
 

@@ -29,8 +29,8 @@ class Thing:
         rgb: its colour as drawn.
         at, to: the spots where it is at the scene's start and end; equal unless it is moved.
         moved: when a hand carries it, None when it stays.
-        path: (seconds, x, y) of its middle, twice a second; x and y are fractions of the
-            picture's width and height, camera motion included.
+        path: (seconds, x, y) of its middle at frames half a second apart; x and y are fractions
+            of the picture's width and height, camera motion included.
     """
 
     name: str

@@ -12,7 +12,7 @@ from egorag.sample.camera import Camera, in_picture
 from egorag.sample.places import COLOURS, NOUNS, PLACES, Place
 from egorag.sample.questions import ask
 from egorag.sample.truth import Board, Noise, Scene, Sentence, Thing, Truth
-from egorag.spans import Span, to_us
+from egorag.spans import Span, to_seconds, to_us
 
 MILLISECOND = 1_000
 HOME = "kitchen"
@@ -37,16 +37,16 @@ def script(
         scene = Scene(index, span, bounds[index], bounds[index + 1], place, (), None, (), None)
         played.append(_play(scene, state, said, rng))
         said.update((place, *(sentence.text for sentence in played[-1].narration)))
-    finished = tuple(_trace(scene, seed, size) for scene in played)
+    finished = tuple(_trace(scene, seed, size, rate) for scene in played)
     questions = ask(finished, rng)
     return Truth(seed, frames, rate, size, subtitles, finished, questions)
 
 
 def _bounds(frames: int, scenes: int, rng: np.random.Generator) -> list[int]:
-    """First frame of every scene, and the end; lengths vary by a quarter either way."""
+    """First frame of every scene, and the end; lengths vary by a quarter, none is empty."""
     weights = rng.uniform(0.75, 1.25, scenes)
-    ends = np.round(np.cumsum(weights) / weights.sum() * frames).astype(int)
-    return [0, *ends.tolist()]
+    spread = np.round(np.cumsum(weights) / weights.sum() * (frames - scenes)).astype(int)
+    return [0, *(spread + np.arange(1, scenes + 1)).tolist()]
 
 
 def _walk(scenes: int, rng: np.random.Generator) -> list[str]:
@@ -128,11 +128,12 @@ def _say(wanted: list[str], scene: Span) -> tuple[Sentence, ...]:
 
 def _board(place: Place, scene: Scene, rng: np.random.Generator) -> Board | None:
     """Three scenes in four have a lit board, half of those only from some moment on."""
-    number, lit, late = int(rng.integers(10, 100)), rng.random() < 0.75, rng.random() < 0.5
+    tens, ones = rng.integers(1, 10, 2)  # no zero: it looks like an O
+    lit, late = rng.random() < 0.75, rng.random() < 0.5
     if not lit:
         return None
     start = scene.span.start + (scene.span.duration // 3 if late else 0)
-    return Board(f"{place.board} {number}", Span(start, scene.span.end))
+    return Board(f"{place.board} {tens}{ones}", Span(start, scene.span.end))
 
 
 def _noise(place: Place, scene: Scene, rng: np.random.Generator) -> Noise | None:
@@ -144,15 +145,16 @@ def _noise(place: Place, scene: Scene, rng: np.random.Generator) -> Noise | None
     return Noise(place.noise, Span(scene.span.start + lead, scene.span.end - tail))
 
 
-def _trace(scene: Scene, seed: int, size: tuple[int, int]) -> Scene:
-    """Add to every thing the path on which it is seen."""
+def _trace(scene: Scene, seed: int, size: tuple[int, int], rate: Fraction) -> Scene:
+    """Add to every thing the path on which it is seen, at frames half a second apart."""
     camera = Camera.of(seed, scene.index)
-    times = range(scene.span.start, scene.span.end, to_us(0.5))
+    numbers = range(scene.first_frame, scene.end_frame, max(1, round(rate / 2)))
 
-    def path(thing: Thing) -> tuple[tuple[float, float, float], ...]:
-        seen = (in_picture(thing, scene.place, t, scene.span.start, camera, size) for t in times)
-        return tuple(
-            (t / 1e6, round(x, 4), round(y, 4)) for t, (x, y) in zip(times, seen, strict=True)
-        )
+    def seen(thing: Thing, us: int) -> tuple[float, float, float]:
+        x, y = in_picture(thing, scene.place, us, scene.span.start, camera, size)
+        return to_seconds(us), round(x, 4), round(y, 4)
 
-    return replace(scene, things=tuple(replace(t, path=path(t)) for t in scene.things))
+    times = [to_us(number / rate) for number in numbers]
+    paths = (tuple(seen(thing, us) for us in times) for thing in scene.things)
+    things = (replace(t, path=path) for t, path in zip(scene.things, paths, strict=True))
+    return replace(scene, things=tuple(things))

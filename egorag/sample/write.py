@@ -46,8 +46,8 @@ def make(
         ConfigError: an argument out of range, no such folder, or the file exists.
     """
     target = Path(path)
-    count = max(1, round(seconds / SCENE_SECONDS)) if scenes is None else scenes
-    _check(target, seconds, count, seed, size, Fraction(rate), subtitles)
+    _check(target, seconds, scenes, seed, size, Fraction(rate), subtitles)
+    count = scenes or max(1, round(seconds / SCENE_SECONDS))
     notes = {target.with_name(f"{target.stem}.truth.json"): _as_json}
     if subtitles == "sidecar":
         notes[target.with_suffix(".srt")] = _as_srt
@@ -79,7 +79,7 @@ def whole(target: Path) -> Iterator[Path]:
 def _check(
     target: Path,
     seconds: float,
-    scenes: int,
+    scenes: int | None,
     seed: int,
     size: tuple[int, int],
     rate: Fraction,
@@ -98,7 +98,7 @@ def _check(
         raise ConfigError(f"rate={rate}: expected 1 to 240 frames a second")
     if not 1 <= seconds <= 86_400:
         raise ConfigError(f"seconds={seconds}: expected 1 to 86400; see repeat() for long files")
-    if not 1 <= scenes <= seconds:
+    if scenes is not None and not 1 <= scenes <= seconds:
         raise ConfigError(f"scenes={scenes}: expected 1 or more, each a second or longer")
     if seed < 0:
         raise ConfigError(f"seed={seed}: expected 0 or more")
