@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from egorag import config
 from egorag.errors import ConfigError, EgoragError
+from egorag.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -106,17 +107,6 @@ def _help(name: str, about: str) -> str:
         "encoders.NAME.key=value tunes one, ~encoders.NAME drops one, -m sweeps.",
     ]
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Text safe for a terminal: control characters shown, not obeyed.
-
-    >>> printable("a\\x1b[31mb\\nc")
-    'a\\\\x1b[31mb\\nc'
-    """
-    return "".join(
-        c if c in "\n\t" or (c.isprintable() or ord(c) > 0x9F) else f"\\x{ord(c):02x}" for c in text
-    )
 
 
 def tell(text: str) -> None:

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("egorag", deadline=None)  # slow machines are not mistakes
+settings.load_profile("egorag")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

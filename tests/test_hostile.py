@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import egorag
-from egorag.cli import printable
 from egorag.errors import StoreError
+from egorag.terminal import printable
 
 NASTY = [
     'it\'s "quoted".mp4',
@@ -150,7 +150,8 @@ def test_real_full_or_readonly_disk(kind: str, tiny: Path, sample: Path, tmp_pat
     )
     second = f"{python} input={sample} index={mount}/i"
     search = f"{sys.executable} -m egorag.search index={mount}/i query=mug k=1 output=json"
-    script = f"{mounted} && {first} && {spoil}; {second} >{tmp_path}/out 2>{tmp_path}/err; echo $? >{tmp_path}/code; {search}"
+    told = f"{second} >{tmp_path}/out 2>{tmp_path}/err; echo $? >{tmp_path}/code"
+    script = f"{mounted} && {first} && {spoil}; {told}; {search}"
     probe = subprocess.run(["unshare", "-m", "sh", "-c", mounted], capture_output=True, check=False)
     if probe.returncode != 0:
         pytest.skip("this machine lets us mount nothing")

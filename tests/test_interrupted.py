@@ -144,7 +144,8 @@ while time.monotonic() < stop:
             scenes = index.scenes(video.id, "scene")
             assert scenes[0].span.start == 0 and scenes[-1].span.end == video.duration
             assert all(a.span.end == b.span.start for a, b in zip(scenes, scenes[1:]))
-            seen.add((video.id, len(scenes), len(index.texts(video.id)), len(index.embeddings(video.id).scenes)))
+            rows = len(index.embeddings(video.id).scenes)
+            seen.add((video.id, len(scenes), len(index.texts(video.id)), rows))
 print(sorted(seen))
 """
     readers = [

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-from egorag.cli import printable
+from egorag.terminal import printable
 
 
 class Observer(Protocol):
