@@ -15,10 +15,8 @@ Two ways to read, said by ``over``:
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -109,7 +107,7 @@ class Encoder(Protocol):
         """Where its vectors live; None if it yields timed text."""
 
     def fingerprint(self) -> str:
-        """Hash of everything that changes the output; see ``fingerprint_of``."""
+        """Hash of everything that changes the output; see ``egorag.fingerprint``."""
 
     def skip_reason(self, available: Available) -> str | None:
         """Why this video has nothing for the encoder (``"no sound"``), or None to run."""
@@ -138,27 +136,3 @@ SceneResult: TypeAlias = Vectors | list[list[TimedText]]
 StreamEncode: TypeAlias = Iterator[TimedText]
 Batch: TypeAlias = Sequence[Clip]
 Stream: TypeAlias = Iterable[StreamItem]
-
-
-def fingerprint_of(plugin: Any, *, version: int, **extra: Any) -> str:
-    """Hash a plugin's class, ``version`` (raise it when the code's output changes) and settings.
-
-    Fields whose metadata says ``affects_output=False`` (device, threads, batch size) stay out.
-    ``extra`` holds what the fields do not: a checkpoint's hash, a library's version.
-    """
-    if not is_dataclass(plugin):
-        raise TypeError(f"{type(plugin).__name__} must be a dataclass to be fingerprinted")
-    settings = {
-        f.name: getattr(plugin, f.name)
-        for f in fields(plugin)
-        if f.metadata.get("affects_output", True)
-    }
-    cls = type(plugin)
-    identity = {
-        "class": f"{cls.__module__}.{cls.__qualname__}",
-        "version": version,
-        "settings": settings,
-        "extra": extra,
-    }
-    text = json.dumps(identity, sort_keys=True, default=str, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

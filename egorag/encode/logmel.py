@@ -17,8 +17,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from egorag.encode.base import Available, Medium, Over, SoundClip, Vectors, fingerprint_of
+from egorag.encode.base import Available, Medium, Over, SoundClip, Vectors
 from egorag.errors import MediaError, SpaceError
+from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import SoundSampling
 from egorag.spaces import EmbeddingSpace
 from egorag.types import Query

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from egorag.encode.base import Available, Document, Medium, Over, Vectors, fingerprint_of
+from egorag.encode.base import Available, Document, Medium, Over, Vectors
 from egorag.encode.bert_onnx import GRAPH, POSITIONS, WIDTH, weight_shapes
 from egorag.errors import ConfigError, EgoragError, SpaceError
+from egorag.fingerprint import fingerprint_of
 from egorag.spaces import EmbeddingSpace
 from egorag.types import Query
 

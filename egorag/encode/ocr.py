@@ -10,10 +10,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from egorag.encode.base import Available, Medium, Over, fingerprint_of
+from egorag.encode.base import Available, Medium, Over
 from egorag.encode.ocr_lines import LineTracker
 from egorag.encode.ocr_reader import Image, KnownLines, Line, TextReader
 from egorag.errors import EgoragError
+from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import Frame, FrameSampling
 from egorag.spans import to_us
 from egorag.types import TimedText
@@ -44,7 +45,7 @@ class OCR:
 
     rate: float = 0.5
     longest: int = 1280
-    detect_at: int = 640
+    detect_at: int = 512
     min_confidence: float = 0.8
     piece: float = 20.0
     threads: int = field(default=1, metadata={"affects_output": False})

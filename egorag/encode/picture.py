@@ -23,8 +23,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from egorag.encode.base import Available, FrameClip, Medium, Over, Vectors, fingerprint_of
+from egorag.encode.base import Available, FrameClip, Medium, Over, Vectors
 from egorag.errors import MediaError, SpaceError
+from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import FrameSampling
 from egorag.spaces import EmbeddingSpace
 from egorag.types import Query

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import ClassVar
 
-from egorag.encode.base import Available, Medium, Over, fingerprint_of
+from egorag.encode.base import Available, Medium, Over
 from egorag.encode.vad import RATE, Detector, Hysteresis, silero, speech_segments
 from egorag.errors import EgoragError
+from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import SoundChunk, SoundSampling
 from egorag.spans import Span
 from egorag.types import TimedText

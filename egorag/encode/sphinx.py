@@ -16,11 +16,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from egorag.encode.base import Available, Medium, Over, fingerprint_of
+from egorag.encode.base import Available, Medium, Over
 from egorag.encode.sphinx_pool import Pool
 from egorag.encode.sphinx_worker import Words
 from egorag.encode.vad import RATE, Hysteresis, SpeechSegment, silero, speech_segments
 from egorag.errors import EgoragError, MissingPackageError
+from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import SoundChunk, SoundSampling
 from egorag.spans import Span
 from egorag.types import TimedText, Word
