@@ -17,10 +17,15 @@ from egorag.types import Scene, TimedText, Video
 EVENT = 4  # scenes an event
 
 
-def write_encoders(folder: IndexFolder, encoders: Mapping[str, Any]) -> None:
-    """Make these the encoders of the index."""
+def write_encoders(
+    folder: IndexFolder,
+    encoders: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Make these the encoders of the index; their ``settings`` let it be opened by name."""
     folder.catalog.write_encoders(
-        EncoderRow(n, f"corpus-{n}", e.space, {}, "text") for n, e in encoders.items()
+        EncoderRow(n, f"corpus-{n}", e.space, (settings or {}).get(n, {}), "text")
+        for n, e in encoders.items()
     )
 
 

@@ -43,14 +43,13 @@ class ReciprocalRank:
 
     def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
         parts: dict[int, dict[str, Part]] = defaultdict(dict)
+        shares: dict[int, list[float]] = defaultdict(list)
         for name in sorted(rankings):
-            if self.weights.get(name, 1) > 0:
-                ranking = rankings[name]
+            weight, ranking = self.weights.get(name, 1), rankings[name]
+            if weight > 0:
                 for (scene, score), rank in zip(ranking, ranks(ranking), strict=True):
                     parts[scene][name] = Part(rank, score)
-        fused = [Fused(scene, self._score(p), p) for scene, p in parts.items()]
+                    shares[scene].append(weight / (self.k + rank))
+        # fsum is exact, so a score cannot depend on the order of the rankings.
+        fused = [Fused(scene, math.fsum(shares[scene]), parts[scene]) for scene in parts]
         return sorted(fused, key=lambda f: (-f.score, f.best_rank, f.id))
-
-    def _score(self, parts: Mapping[str, Part]) -> float:
-        # fsum is exact, so the sum cannot depend on the order of the rankings.
-        return math.fsum(self.weights.get(n, 1) / (self.k + p.rank) for n, p in parts.items())

@@ -42,9 +42,15 @@ def _pieces(lines: Iterable[TimedText]) -> list[list[str]]:
     telling = [line for line in lines if line.track not in MARKERS]
     ordered = sorted(telling, key=lambda line: (*track(line), line.span, line.text))
     return [
-        [piece for line in group for piece in textwrap.wrap(plain(line.text), LONGEST)]
+        [piece for line in group for piece in _short(plain(line.text))]
         for _, group in groupby(ordered, key=track)
     ]
+
+
+def _short(text: str) -> list[str]:
+    if len(text) <= LONGEST:
+        return [text] if text else []
+    return textwrap.wrap(text, LONGEST)
 
 
 def _around(shared: list[list[int]], tracks: list[list[str]]) -> str:
