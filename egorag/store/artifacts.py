@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from safetensors.numpy import save as save_safetensors
 
 from egorag.errors import StoreError
 from egorag.spans import Span
-from egorag.store.files import TEMPORARY, write_whole
+from egorag.store.files import remove_leftovers, write_whole
 from egorag.store.ids import canonical_json, digest
 
 Vectors = npt.NDArray[np.float32]
@@ -146,10 +145,7 @@ class Artifacts:
         Only for the one writer of this root; for a root that others write too, give an age no
         write can reach.
         """
-        limit = time.time() - older_than
-        for path in self._temporary.glob(f".*{TEMPORARY}"):
-            if path.stat().st_mtime <= limit:
-                path.unlink(missing_ok=True)
+        remove_leftovers(self._temporary, older_than)
 
     @property
     def _temporary(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,14 @@ def write_whole(path: Path, data: bytes, temporary_in: Path | None = None) -> No
     """Write ``data`` to ``path``, whole or not at all; see ``replacing``."""
     with replacing(path, temporary_in) as file:
         file.write(data)
+
+
+def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
+    """Remove what killed writers left half-written in ``folder`` at least so many seconds ago."""
+    limit = time.time() - older_than
+    for path in folder.glob(f".*{TEMPORARY}"):
+        if path.stat().st_mtime <= limit:
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

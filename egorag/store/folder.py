@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from egorag.errors import StoreError
 from egorag.store.artifacts import Artifacts
 from egorag.store.catalog import Catalog
-from egorag.store.files import store_error, write_whole
+from egorag.store.files import remove_leftovers, store_error, write_whole
 from egorag.store.vectors import Vectors
 
 _CATALOG = "catalog.sqlite"
@@ -105,6 +105,8 @@ class IndexFolder:
         """
         with _locked(self.path):
             shared = (self.path / _POINTER).exists()
+            remove_leftovers(self.path)
+            remove_leftovers(self.path / "vectors")
             self.artifacts.clean(older_than=_DAY if shared else 0.0)
             yield
 

@@ -95,7 +95,7 @@ class Vectors:
         if self.folder.is_dir():
             for path in self.folder.iterdir():
                 if path.name.split(".")[0] not in wanted:
-                    path.unlink()  # of an encoder no longer here, or left by a killed run
+                    path.unlink()  # of an encoder that is no longer here
 
     def _row(self, encoder: str) -> EncoderRow:
         rows = self.catalog.memo("encoders", self.catalog.encoders)

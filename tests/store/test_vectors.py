@@ -245,7 +245,6 @@ def test_no_name_leaves_the_folder(folder, toy, name: str) -> None:
 
 def test_files_of_encoders_no_longer_here_are_removed(folder, toy) -> None:
     toy.fill(folder, [toy.record("a", ["x"])])
-    (folder.path / "vectors" / ".toy.faiss.123.tmp").write_bytes(b"half")
     folder.catalog.write_encoders([])
     folder.vectors.refresh()
     assert contents(folder) == {}
