@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +14,14 @@ from egorag.errors import ConfigError, did_you_mean
 from egorag.types import LEVELS, Answer, Hit, Query, Scene, TimedText, Video
 
 if TYPE_CHECKING:
+    from egorag.fuse.base import Fuser
+    from egorag.generate.base import Answerer, TextEncoder
     from egorag.media.inputs import Input
     from egorag.pipeline.batch import Summary
     from egorag.pipeline.progress import Observer
     from egorag.retrieve.retriever import Retriever
     from egorag.store.embeddings import Embeddings
+    from egorag.store.folder import IndexFolder
 
 When = float | str | datetime | None
 
@@ -86,7 +90,7 @@ def open_index(index: str | Path, *, device: str = "cpu") -> Index:
 class Index:
     """An open index: search it, ask it, take its vectors out. Close it, or use ``with``."""
 
-    def __init__(self, folder: Any, *, device: str = "cpu") -> None:
+    def __init__(self, folder: IndexFolder, *, device: str = "cpu") -> None:
         self.folder = folder
         self._device = device
         self._ready: dict[str, Any] = {}
@@ -103,7 +107,7 @@ class Index:
         before: When = None,
         until: When = None,
         videos: Sequence[str] = (),
-        fuser: Any = None,
+        fuser: Fuser | None = None,
     ) -> list[Hit]:
         """The best ``k`` scenes for a text, a picture or a sound clip (or several together).
 
@@ -119,7 +123,7 @@ class Index:
         """
         asked = self._query(query, image, sound, level, after, before, until, videos)
         _check_k(k)
-        return self._retriever(asked, fuser).search(asked, k)
+        return self._search(asked, k, fuser)
 
     def ask(
         self,
@@ -131,17 +135,18 @@ class Index:
         before: When = None,
         until: When = None,
         videos: Sequence[str] = (),
-        fuser: Any = None,
-        answerer: Any = None,
+        fuser: Fuser | None = None,
+        answerer: Answerer | None = None,
     ) -> Answer:
         """Answer from the index, with citations checked against it; abstains on weak evidence."""
         from egorag.generate.extractive import Extractive
 
         asked = self._query(question, None, None, "scene", after, before, until, videos)
         _check_k(k)
-        hits = self._retriever(asked, fuser).search(asked, k)
-        by = answerer if answerer is not None else Extractive()
-        return by.answer(asked, hits, self.folder, self._text_encoder(), choices)
+        hits = self._search(asked, k, fuser)
+        by: Answerer = answerer if answerer is not None else Extractive()
+        encoder = self._text_encoder(getattr(by, "model", None))
+        return by.answer(asked, hits, self.folder, encoder, choices)
 
     def videos(self) -> list[Video]:
         """Every video of the index."""
@@ -224,7 +229,18 @@ class Index:
             raise ConfigError(f"{how} called {name!r}{did_you_mean(name, [v.path for v in known])}")
         return str(found[0])
 
-    def _retriever(self, query: Query, fuser: Any) -> Retriever:
+    def _search(self, query: Query, k: int, fuser: Fuser | None) -> list[Hit]:
+        retriever = self._retriever(query, fuser)
+        hits = retriever.search(query, k)
+        if untimed := retriever.untimed(query):
+            warnings.warn(
+                f"{untimed} videos are left out: their recording time is unknown, so a date cannot "
+                "be compared with them (state recorded_at in a manifest)",
+                stacklevel=3,
+            )
+        return hits
+
+    def _retriever(self, query: Query, fuser: Fuser | None) -> Retriever:
         from egorag.fuse.rrf import ReciprocalRank
         from egorag.retrieve.retriever import Retriever
 
@@ -249,11 +265,16 @@ class Index:
             self._ready[name] = encoder
         return self._ready[name]
 
-    def _text_encoder(self) -> Any:
-        for name, row in self.folder.catalog.encoders().items():
-            if row.medium == "text" and row.space is not None and "text" in row.space.queries:
-                return self._encoder(name, row.settings)
-        return None
+    def _text_encoder(self, model: str | None) -> TextEncoder | None:
+        """The index's text encoder of this model, else its first."""
+        rows = self.folder.catalog.encoders()
+        able = {
+            name: row.space.model
+            for name, row in rows.items()
+            if row.medium == "text" and row.space is not None and "text" in row.space.queries
+        }
+        chosen = next((name for name, of in able.items() if of == model), next(iter(able), None))
+        return None if chosen is None else self._encoder(chosen, rows[chosen].settings)
 
 
 def _check_k(k: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -33,6 +34,7 @@ Command = Callable[[dict[str, Any]], Result]
 def main(name: str, about: str, run: Command, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run command ``name`` (its config is ``configs/NAME.yaml``) and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = lambda message, *_: tell(f"egorag {name}: {message}")
     try:
         if {"-h", "--help"} & set(given):
             _write(_help(name, about))
