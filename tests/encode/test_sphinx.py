@@ -91,7 +91,7 @@ def test_an_utterance_is_heard_as_if_it_were_the_first(utterances: list[bytes]) 
 
 
 def test_workers_chunks_and_earlier_videos_do_not_matter(jfk: Samples) -> None:
-    sound = jfk[: 8 * RATE]
+    sound = jfk[: 5 * RATE]
     one = PocketSphinx(workers=1, **FAST)
     two = PocketSphinx(workers=2, **FAST)
     assert one.fingerprint() == two.fingerprint()
@@ -99,7 +99,7 @@ def test_workers_chunks_and_earlier_videos_do_not_matter(jfk: Samples) -> None:
     two.setup()
     try:
         expected = list(one.encode(cut(sound, [RATE])))
-        list(two.encode(cut(jfk[5 * RATE :], [RATE])))
+        list(two.encode(cut(jfk[5 * RATE : 8 * RATE], [RATE])))
         assert list(two.encode(cut(sound, [1, 777, 30_000]))) == expected
     finally:
         one.close()
