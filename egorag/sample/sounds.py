@@ -20,11 +20,16 @@ KINDS = {
 """Every kind and how a person would say it."""
 
 
+LOUDNESS = 0.04
+"""Root mean square of every kind, so that none drowns the narrator."""
+
+
 def noise(kind: str, samples: int, rate: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """``samples`` of ``kind`` at ``rate`` Hz, float32 within -1..1, faded in and out."""
+    """``samples`` (at least one) of ``kind`` at ``rate`` Hz: float32 in -1..1, faded in and out."""
     time = np.arange(samples) / rate
     wave = _MAKERS[kind](time, rng)
-    wave *= 0.25 / max(1e-9, float(np.abs(wave).max(initial=0.0)))
+    level, peak = np.sqrt(np.mean(wave**2)), np.abs(wave).max()
+    wave *= min(LOUDNESS / level, 0.5 / peak)
     fade = min(samples // 2, rate // 30)
     ramp = np.linspace(0, 1, fade)
     wave[:fade] *= ramp
