@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from egorag.errors import StoreError
 from egorag.spans import Span
 from egorag.store import video_rows
@@ -41,7 +43,7 @@ from egorag.store.rows import (
     to_text,
     to_video,
 )
-from egorag.store.scope import SceneTable, Scope
+from egorag.store.scope import Int64s, SceneTable, Scope
 from egorag.types import Query, Scene, TimedText, Video
 
 __all__ = ["Catalog", "EncoderRow", "Encoding", "SceneText", "Source", "VideoRecord"]
@@ -227,9 +229,19 @@ class Catalog:
         key = ("scope", query.levels, query.videos, query.after, query.before, query.until)
         return self.memo(key, lambda: self.table().scope(query))
 
-    def text_postings(self, term: str) -> list[tuple[int, int, int]]:
-        """Where a term (as FTS5 stems it) occurs: (scene, column, position) of each."""
-        return self._rows("SELECT doc, col = 'visuals', offset FROM terms WHERE term = ?", (term,))
+    def text_postings(self, term: str) -> Int64s:
+        """The scene of each occurrence of a term (as FTS5 stems it), int64 [n]."""
+        return _numbers(
+            *self._rows("SELECT group_concat(doc, ' ') FROM terms WHERE term = ?", (term,))[0]
+        )
+
+    def text_places(self, term: str) -> Int64s:
+        """The place in its scene of each occurrence, in the order of ``text_postings``, int64 [n]:
+        the token's number, plus 2**39 where it stands in the visuals."""
+        place = "(col = 'visuals') << 39 | offset"
+        return _numbers(
+            *self._rows(f"SELECT group_concat({place}, ' ') FROM terms WHERE term = ?", (term,))[0]
+        )
 
     def text_lengths(self) -> list[tuple[int, int]]:
         """(scene, number of tokens) of every scene with text, in ascending order of id."""
@@ -290,13 +302,12 @@ class Catalog:
             self._depth += 1
             try:
                 yield
+                if self._depth == 1:
+                    self._connection.execute("COMMIT")
             except BaseException:
                 if self._depth == 1 and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            else:
-                if self._depth == 1:
-                    self._connection.execute("COMMIT")
             finally:
                 self._depth -= 1
 
@@ -304,8 +315,11 @@ class Catalog:
     def _writing(self) -> Iterator[None]:
         if self.read_only:
             raise StoreError(f"catalog {str(self.path)!r} is open for reading only")
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
+        with self._lock:
+            if self._depth:  # a failure could then not be rolled back alone
+                raise RuntimeError("cannot write inside Catalog.snapshot()")
+            with self._transaction("BEGIN IMMEDIATE"):
+                yield
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock, explained(self.path):
@@ -315,6 +329,11 @@ class Catalog:
         """Rows whose ``column`` is one of ``ids``, in any order."""
         listed = json.dumps([int(id) for id in ids])  # one parameter, however many ids
         return self._rows(f"{select} WHERE {column} IN (SELECT value FROM json_each(?))", (listed,))
+
+
+def _numbers(listed: str | None) -> Int64s:
+    """Numbers that SQLite joined into one text: four times faster than as many rows."""
+    return np.fromstring(listed or "", dtype=np.int64, sep=" ")
 
 
 def _weight(name: str, content: str | None) -> int:

@@ -30,6 +30,7 @@ def _remedy(error: sqlite3.DatabaseError) -> str:
         "SQLITE_READONLY": "it cannot be written; choose a folder you may write",
         "SQLITE_BUSY": "another process is writing; try again when it has finished",
         "SQLITE_CANTOPEN": "it cannot be opened; check that the folder exists and may be read",
+        "SQLITE_IOERR": "the disk failed to read or write; check it and run the same command again",
         "SQLITE_NOTADB": "it is damaged (not a database); delete it and run the same "
         "`python -m egorag.index` command again (results kept in artifacts/ are used again)",
         "SQLITE_CORRUPT": "it is damaged; delete it and run the same `python -m egorag.index` "

@@ -22,6 +22,8 @@ from egorag.store.files import replacing, write_whole
 from egorag.store.ids import canonical_json
 from egorag.store.scope import Int64s, Scope
 
+_MOST_ON_GPU = 2048  # neighbours that FAISS can select on a GPU
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -30,6 +32,12 @@ def _faiss() -> Any:
     import faiss
 
     return faiss
+
+
+def _flat(space: EmbeddingSpace) -> Any:
+    """An empty exact index: cosine in a normalised space, else Euclidean distance."""
+    faiss = _faiss()
+    return faiss.IndexFlatIP(space.dim) if space.normalised else faiss.IndexFlatL2(space.dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,23 +68,20 @@ class VectorIndex:
         faiss = _faiss()
         self.ids: Int64s = faiss.vector_to_array(self.index.id_map)
         self._flat = faiss.downcast_index(self.index.index)
-        self._on_gpu: Any = None
+        self._on_gpu: tuple[Scope, Int64s, Any, Any] | None = None
 
     @classmethod
     def build(cls, space: EmbeddingSpace, digest: str, blocks: Sequence[Block]) -> VectorIndex:
         """An index of these rows, in this order."""
         faiss = _faiss()
-        flat = faiss.IndexFlatIP(space.dim) if space.normalised else faiss.IndexFlatL2(space.dim)
-        index = faiss.IndexIDMap(flat)
+        index = faiss.IndexIDMap(_flat(space))
         for block in blocks:
             index.add_with_ids(np.ascontiguousarray(block.vectors), block.ids)
         return cls(space, digest, [(block.name, len(block.ids)) for block in blocks], index)
 
     def blocks(self) -> Iterator[Block]:
         """The rows it was built from; valid while the index lives."""
-        faiss = _faiss()
-        size = self._flat.ntotal * self.space.dim
-        vectors = faiss.rev_swig_ptr(self._flat.get_xb(), size).reshape(-1, self.space.dim)
+        vectors = self._vectors()
         start = 0
         for name, count in self.contents:
             yield Block(name, self.ids[start : start + count], vectors[start : start + count])
@@ -94,8 +99,10 @@ class VectorIndex:
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         queries = np.ascontiguousarray(query[None], dtype=np.float32)
-        if device == "cuda" and seen.all() and not scope.causal:
-            distances, rows = self._gpu().search(queries, k)
+        if device == "cuda" and not scope.causal and k <= _MOST_ON_GPU:
+            chosen_rows, gpu = self._gpu(scope, seen)
+            distances, places = gpu.search(queries, k)
+            rows = chosen_rows[places]
         else:
             bits = np.packbits(seen, bitorder="little")
             chosen = faiss.IDSelectorBitmap(len(seen), faiss.swig_ptr(bits))
@@ -105,13 +112,27 @@ class VectorIndex:
         scores = distances[0] if self.space.normalised else -np.sqrt(distances[0].clip(min=0))
         return self.ids[rows[0]], scores
 
-    def _gpu(self) -> Any:
+    def _gpu(self, scope: Scope, seen: npt.NDArray[np.bool_]) -> tuple[Int64s, Any]:
+        """Row numbers of the scope and a GPU index of just these rows, kept for the last scope.
+
+        FAISS cannot pass rows over on a GPU.
+        """
         faiss = _faiss()
-        if self._on_gpu is None:
-            resources = faiss.StandardGpuResources()
+        if self._on_gpu is None or self._on_gpu[0] is not scope:
+            rows = np.flatnonzero(seen)
+            part = _flat(self.space)
+            part.add(self._vectors()[rows])
             # The resources must live as long as the index that uses them.
-            self._on_gpu = (resources, faiss.index_cpu_to_gpu(resources, 0, self._flat))
-        return self._on_gpu[1]
+            resources = faiss.StandardGpuResources()
+            gpu = faiss.index_cpu_to_gpu(resources, 0, part)
+            self._on_gpu = scope, rows, resources, gpu
+        return self._on_gpu[1], self._on_gpu[3]
+
+    def _vectors(self) -> Floats:
+        """All rows, float32 [n, d]: a view that is valid while the index lives."""
+        size = self._flat.ntotal * self.space.dim
+        view: Floats = _faiss().rev_swig_ptr(self._flat.get_xb(), size)
+        return view.reshape(-1, self.space.dim)
 
     def save(self, path: Path) -> None:
         """Write both files, each whole or not at all; StoreError if that fails.

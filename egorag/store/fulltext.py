@@ -123,17 +123,24 @@ def _postings(catalog: Catalog, phrase: Phrase, documents: Int64s) -> Postings:
     """Rows of ``documents`` that hold the phrase, and how often each does."""
 
     def count() -> Postings:
-        # One number a place: document, column and position, so that neighbours differ by one.
-        places = _places(catalog, phrase[0], documents)
-        for i, term in enumerate(phrase[1:], start=1):
-            places = np.intersect1d(places, _places(catalog, term, documents) - i)
-        rows, frequency = np.unique(places >> 40, return_counts=True)
+        if len(phrase) == 1:
+            occurrences = np.searchsorted(documents, catalog.text_postings(phrase[0]))
+        else:
+            occurrences = _phrase_starts(catalog, phrase, documents) >> 40
+        rows, frequency = np.unique(occurrences, return_counts=True)
         return rows, frequency.astype(np.float64)
 
     return catalog.memo(("postings", phrase), count)
 
 
+def _phrase_starts(catalog: Catalog, phrase: Phrase, documents: Int64s) -> Int64s:
+    """Where the whole phrase starts, a number each: row of ``documents`` << 40 | place in it."""
+    starts = _places(catalog, phrase[0], documents)
+    for i, term in enumerate(phrase[1:], start=1):
+        starts = np.intersect1d(starts, _places(catalog, term, documents) - i)
+    return starts
+
+
 def _places(catalog: Catalog, term: str, documents: Int64s) -> Int64s:
-    found = np.array(catalog.text_postings(term), dtype=np.int64).reshape(-1, 3)
-    rows = np.searchsorted(documents, found[:, 0])
-    return np.asarray(rows << 40 | found[:, 1] << 39 | found[:, 2])
+    rows = np.searchsorted(documents, catalog.text_postings(term))
+    return np.asarray(rows << 40 | catalog.text_places(term))

@@ -15,7 +15,7 @@ def scene_id(video: str, level: int, span: Span) -> int:
     Non-negative, so that it fits SQLite's rowid and FAISS's int64 ids (-1 means "none" there).
 
     >>> scene_id("abc", 0, Span(0, 1_000_000))
-    7331612104287082399
+    3068582986543521995
     """
     identity = f"{video}\0{level}\0{span.start}\0{span.end}"
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()

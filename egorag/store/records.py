@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -96,17 +97,16 @@ class VideoRecord:
             raise ValueError(f"{self.video!r} has documents of scenes it does not have")
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def clean_text(text: str) -> str:
     """Text as SQLite and UTF-8 can hold it: lone surrogates and NUL become U+FFFD.
 
     >>> clean_text("a\\x00b\\ud800")
     'a\\ufffdb\\ufffd'
     """
-    if "\0" in text:
-        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if text.isascii():
-        return text
-    return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def canonical(record: VideoRecord) -> VideoRecord:
@@ -125,7 +125,7 @@ def canonical(record: VideoRecord) -> VideoRecord:
         scenes=tuple(sorted(record.scenes, key=lambda s: (s.level, s.span, s.id))),
         texts=tuple(texts),
         documents=documents,
-        encodings=tuple(sorted(record.encodings, key=lambda e: e.encoder)),
+        encodings=tuple(sorted(map(_clean_encoding, record.encodings), key=lambda e: e.encoder)),
         sources=tuple(sorted(set(record.sources), key=_source_order)),
         problems=tuple(map(clean_text, record.problems)),
     )
@@ -140,6 +140,12 @@ def _clean(text: TimedText) -> TimedText:
         source=clean_text(text.source),
         words=words,
     )
+
+
+def _clean_encoding(made: Encoding) -> Encoding:
+    # Reasons may quote file names, which need not be valid text.
+    skipped, error = (why and clean_text(why) for why in (made.skipped, made.error))
+    return replace(made, skipped=skipped, error=error)
 
 
 def _text_order(text: TimedText) -> tuple[Any, ...]:

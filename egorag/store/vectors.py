@@ -32,7 +32,7 @@ class Vectors:
     Attributes:
         folder: where the FAISS files are kept.
         device: ``cpu``, ``cuda`` (needs faiss-gpu), or ``auto``: cuda where it can be had.
-            Restricted scopes are always searched on the CPU.
+            With the causal cut-off, which makes every query its own scope, the CPU searches.
     """
 
     folder: Path

@@ -170,6 +170,42 @@ def test_a_failed_write_leaves_the_video_as_it_was(catalog, toy, monkeypatch) ->
     assert catalog.record("v") == before and catalog.record("w") is None
 
 
+def test_a_full_disk_at_the_very_commit(catalog, toy, monkeypatch) -> None:
+    class Full:
+        """A connection whose first COMMIT fails."""
+
+        def __init__(self, real: sqlite3.Connection) -> None:
+            self.real, self.failed = real, False
+
+        def __getattr__(self, name: str):
+            return getattr(self.real, name)
+
+        def execute(self, query: str, *values):
+            if query == "COMMIT" and not self.failed:
+                self.failed = True
+                raise sqlite3.OperationalError("database or disk is full")
+            return self.real.execute(query, *values)
+
+    monkeypatch.setattr(catalog, "_connection", Full(catalog._connection))
+    with pytest.raises(StoreError, match="disk is full"):
+        catalog.write_video(toy.record("v", ["a"]))
+    assert catalog.videos() == []
+    assert catalog.write_video(toy.record("v", ["a"]))
+
+
+def test_no_writing_inside_a_snapshot(catalog, toy) -> None:
+    with pytest.raises(RuntimeError, match="snapshot"), catalog.snapshot():
+        catalog.write_video(toy.record("v", ["a"]))
+    assert catalog.write_video(toy.record("v", ["a"]))
+
+
+def test_reasons_that_quote_odd_file_names(catalog, toy) -> None:
+    record = toy.record("v", ["a"])
+    odd = replace(record.encodings[0], skipped=None, error="cannot read '\udcff.mp4'")
+    assert catalog.write_video(replace(record, encodings=(odd,)))
+    assert catalog.encodings("v")["other"].error == "cannot read '\ufffd.mp4'"
+
+
 def test_impossible_records_are_refused(toy) -> None:
     record = toy.record("v", ["a"])
     with pytest.raises(ValueError, match="other videos"):
@@ -274,15 +310,21 @@ def test_damage_inside_is_told(tmp_path, toy) -> None:
 # Where nothing may be written
 
 
-def test_reading_from_a_read_only_disk(small_disk, toy) -> None:
+@pytest.mark.parametrize("read_before", [False, True])
+def test_reading_from_a_read_only_disk(small_disk, toy, read_before: bool) -> None:
     path = small_disk("2m") / "catalog.sqlite"
     with Catalog(path, read_only=False) as writer:
         writer.write_video(toy.record("v", ["kept"]))
+    if read_before:  # which leaves SQLite's helper files beside it
+        Catalog(path).close()
     small_disk("remount,ro")
     with Catalog(path) as reader:
         assert reader.record("v") == toy.record("v", ["kept"])
-    with pytest.raises(StoreError, match=r"cannot be (written|opened)"):
-        Catalog(path, read_only=False)
+    with (
+        pytest.raises(StoreError, match=r"cannot be (written|opened)"),
+        Catalog(path, read_only=False) as writer,
+    ):
+        writer.write_video(toy.record("w", ["new"]))
 
 
 def test_a_read_only_copy_of_a_running_index_is_refused_not_misread(small_disk, toy) -> None:

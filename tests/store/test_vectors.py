@@ -339,6 +339,28 @@ def test_devices(monkeypatch) -> None:
         pick_device("cuda")
 
 
+def test_the_gpu_path_maps_rows_right(filled, toy, monkeypatch) -> None:
+    # What runs on the GPU stays on the CPU here; only our own bookkeeping is tested.
+    import faiss
+
+    uploads = []
+
+    def upload(_resources, _device, index):
+        uploads.append(index.ntotal)
+        return index
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", upload, raising=False)
+    with IndexFolder.open(filled.path, device="auto") as reader:
+        for query in (Query("q"), Query("q"), Query("q", videos=("v2",)), Query("q", until=5.0)):
+            scope = reader.catalog.scope(query)
+            on_gpu = reader.vectors.search("toy", QUERY, toy.SPACE, scope, 7)
+            on_cpu = filled.vectors.search("toy", QUERY, toy.SPACE, filled.catalog.scope(query), 7)
+            assert [id for id, _ in on_gpu] == [id for id, _ in on_cpu]
+    assert uploads == [33, 5]  # once a scope; never for the causal one
+
+
 @pytest.mark.hardware
 def test_a_gpu_finds_what_the_cpu_finds(filled, toy) -> None:
     if pick_device("auto") != "cuda":
