@@ -53,7 +53,7 @@ class PocketSphinx:
     over: ClassVar[Over] = Over.STREAM
 
     always: bool = False
-    max_hmms: int = 5000
+    max_hmms: int = 4000
     longest: float = 15.0
     workers: int = field(default=2, metadata={"affects_output": False})
     _runtime: Pool | None = field(
