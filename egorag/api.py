@@ -234,8 +234,8 @@ class Index:
         hits = retriever.search(query, k)
         if untimed := retriever.untimed(query):
             warnings.warn(
-                f"{untimed} videos are left out: their recording time is unknown, so a date cannot "
-                "be compared with them (state recorded_at in a manifest)",
+                f"videos left out because their recording time is unknown: {untimed}; a manifest "
+                "can state recorded_at",
                 stacklevel=3,
             )
         return hits

@@ -27,6 +27,9 @@ from egorag.store.catalog import Catalog
 from egorag.store.folder import IndexFolder
 from egorag.types import Answer, Citation, Hit, Query
 
+LONGEST = 2000
+"""Characters of a question or choice that are read: more than its encoder's first window."""
+
 SAME = 0.9
 """Cosine from which on a further sentence says the same again."""
 
@@ -87,10 +90,10 @@ class Extractive:
             ConfigError: an empty question or choice, no choices in the list, or no encoder that
                 ``midpoint`` and ``width`` fit.
         """
-        question = plain(query.text or "")
+        question = plain(query.text or "")[:LONGEST]
         if not question:
             raise ConfigError("the question is empty")
-        options = [plain(choice) for choice in choices or ()]
+        options = [plain(choice)[:LONGEST] for choice in choices or ()]
         if choices is not None and (not options or not all(options)):
             raise ConfigError(f"choices must be one or more non-empty texts, got {list(choices)}")
         evidence = self._nearest_words(question, gather(query, hits, folder.catalog))

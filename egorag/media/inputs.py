@@ -116,10 +116,6 @@ def _checked(item: Input) -> Input:
     """The input with an error if no ordinary file is there (opening a pipe would wait forever)."""
     if item.error is not None:
         return item
-    name = os.fsencode(item.path).decode("utf-8", errors="replace")
-    if name != str(item.path):
-        why = "its name is not UTF-8 and cannot be stored; rename the file"
-        return replace(item, path=Path(name), error=why)
     try:
         mode = item.path.stat().st_mode
     except (OSError, ValueError) as error:

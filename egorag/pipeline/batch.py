@@ -115,9 +115,8 @@ def _one(
         watch.end(path, f"failed: {error}")
         return Outcome(path, None, str(error))
     scenes = sum(scene.level == 0 for scene in record.scenes)
-    told = "; ".join(
-        (f"{scenes} scenes" if changed else f"{scenes} scenes, unchanged", *record.problems)
-    )
+    count = f"{scenes} scene{'s' * (scenes != 1)}{'' if changed else ', unchanged'}"
+    told = "; ".join((count, *record.problems))
     watch.end(path, told)
     return Outcome(path, record, None, bool(changed))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -71,7 +70,7 @@ class Bars:
         self._bars.stop()
 
     def begin(self, name: str, duration: int | None) -> None:
-        self._name = printable(name.rsplit("/", 1)[-1])[:40]
+        self._name = printable(name.rsplit("/", 1)[-1]).encode("utf-8", "replace").decode()[:40]
         self._bars.reset(self._one, total=duration, description=self._name, visible=True, rate="")
         self._began = time.monotonic()
 
@@ -89,5 +88,5 @@ class Bars:
     def end(self, name: str, outcome: str) -> None:
         self._bars.update(self._one, visible=False)
         self._bars.advance(self._all)
-        self._bars.console.print(printable(f"{name}: {outcome}"), markup=False, highlight=False)
-        sys.stderr.flush()
+        line = printable(f"{name}: {outcome}").encode("utf-8", "replace").decode()
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -126,7 +126,7 @@ def test_what_cannot_be_opened_comes_with_a_reason(tmp_path: Path) -> None:
     assert "ordinary file" in str(reasons.pop("pipe.mp4"))
     assert "No such file" in str(reasons.pop("gone.mp4"))
     assert "symbolic links" in str(reasons.pop("loop.mp4"))
-    assert "rename" in str(reasons.pop("latin\ufffd.mp4"))
+    assert reasons.pop("latin\udce9.mp4") is None, "any name will do"
     assert not reasons
     assert discover(tmp_path / "pipe.mp4")[0].error
 
