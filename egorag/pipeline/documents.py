@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from egorag.encode.base import Document
 from egorag.spans import MICROSECONDS, Span
@@ -68,6 +68,23 @@ def gather(scenes: Sequence[Span], texts: Sequence[TimedText]) -> list[SceneText
         SceneTexts(span, {track: "\n".join(said) for track, said in by_track.items()}, end)
         for span, by_track, end in zip(scenes, lines, known, strict=True)
     ]
+
+
+def end_at_cuts(texts: Sequence[TimedText], scenes: Sequence[Span], period: int) -> list[TimedText]:
+    """Texts read from sampled frames, ended at the cut they cannot have been seen across.
+
+    Such a text is told until the sample after its last sighting, ``period`` microseconds later.
+    If a scene begins in between, nothing shows that it outlasted that cut.
+    """
+    starts = [scene.start for scene in scenes]
+    settled: list[TimedText] = []
+    for text in texts:
+        last_seen = max(text.span.start, text.span.end - period)
+        following = bisect_right(starts, last_seen)
+        if following < len(starts) and starts[following] < text.span.end:
+            text = replace(text, span=Span(text.span.start, starts[following]))
+        settled.append(text)
+    return settled
 
 
 def _places(scenes: Sequence[Span], starts: Sequence[int], span: Span) -> list[int]:

@@ -101,7 +101,7 @@ def run_pass(
 
     try:
         closed(known)
-        with Pass(path, samplings) as decode:
+        with Pass(path, samplings, measure=segmenter is not None) as decode:
             for reader, item in decode:
                 for name in readers.get(reader, ()):
                     if name in assemblers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egorag.pipeline.documents import corpus_scenes, gather
+from egorag.pipeline.documents import corpus_scenes, end_at_cuts, gather
 from egorag.spans import Span, check_tiling
 from egorag.types import TimedText
 
@@ -87,3 +87,15 @@ def test_corpus_scenes_tile_and_each_line_starts_one(rows: list[TimedText]) -> N
     check_tiling(scenes, Span(0, scenes[-1].end))
     assert {r.span.start for r in rows} <= {s.start for s in scenes}
     assert scenes[-1].end >= max(r.span.end for r in rows)
+
+
+def test_what_was_sampled_ends_at_the_cut_it_was_not_seen_across() -> None:
+    """Sampled every 2 s: last sightings at 8 s (before the cut at 10) and at 10 s (after it)."""
+    before, across = said(4, 10.5, "A", "ocr"), said(4, 12.5, "B", "ocr")
+    inside = said(14, 18, "C", "ocr")
+    settled = end_at_cuts([before, across, inside], SCENES, 2 * S)
+    assert [t.span for t in settled] == [
+        Span.seconds(4, 10),
+        Span.seconds(4, 12),
+        Span.seconds(14, 18),
+    ]

@@ -1,0 +1,105 @@
+"""The last stages of a video: text encoders over its documents, then its catalog record."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from egorag.encode.base import Document, Medium
+from egorag.media.inputs import Input
+from egorag.media.probe import Facts
+from egorag.media.sampling import FrameSampling
+from egorag.pipeline import documents
+from egorag.pipeline.models import Models
+from egorag.pipeline.progress import Observer
+from egorag.pipeline.work import Work, encoding_of, recall
+from egorag.pipeline.workers import checked
+from egorag.segment.events import hierarchy
+from egorag.spans import to_us
+from egorag.store.catalog import SceneText, Source, VideoRecord
+from egorag.store.ids import scene_id
+from egorag.types import TimedText, Video
+
+
+def make_record(
+    work: Work, item: Input, facts: Facts | None, models: Models, watch: Observer
+) -> VideoRecord:
+    """Text encoders last, then everything the catalog holds of this video."""
+    texts = [text for name in work.texts for text in _settled(work, name)]
+    scene_texts = documents.gather(work.scenes, texts)
+    found = [s.document for s in scene_texts]
+    _encode_documents(work, [d for d in found if d is not None], models, watch)
+
+    recorded = item.recorded_at or (facts.recorded_at if facts else None)
+    sources = _sources(work, Source(str(item.path), recorded))
+    video = Video(work.id, sources[0].path, work.duration, recorded, dict(item.metadata))
+    scenes = hierarchy(
+        work.id, work.scenes, [s.known_at for s in scene_texts], work.recipe.event_seconds, scene_id
+    )
+    by_id: dict[int, SceneText] = {}
+    for scene in scenes:
+        inside = [t for t in scene_texts if scene.span.start <= t.span.start < scene.span.end]
+        by_id[scene.id] = SceneText(
+            speech=" ".join(t.speech for t in inside if t.speech),
+            visuals=" ".join(t.visuals for t in inside if t.visuals),
+        )
+    return VideoRecord(
+        video=video,
+        segmentation=work.segmentation,
+        scenes=scenes,
+        texts=tuple(sorted(texts, key=lambda t: (t.span, t.track, t.source, t.text))),
+        documents=by_id,
+        encodings=tuple(work.encodings[name] for name in sorted(work.encodings)),
+        sources=sources,
+        problems=(*work.problems, *_failures(work)),
+    )
+
+
+def _sources(work: Work, here: Source) -> tuple[Source, ...]:
+    """Every place the same bytes are known to lie, by path; those that are gone are forgotten."""
+    known = work.folder.catalog.record(work.id)
+    others = [s for s in known.sources if s.path != here.path] if known else []
+    return tuple(
+        sorted([here, *(s for s in others if Path(s.path).exists())], key=lambda s: s.path)
+    )
+
+
+def _failures(work: Work) -> list[str]:
+    return [f"{e.encoder} failed: {e.error}" for e in work.encodings.values() if e.error]
+
+
+def _settled(work: Work, name: str) -> list[TimedText]:
+    """An encoder's texts; what it saw at sampled times ends no later than the scene it was in."""
+    encoder = work.recipe.encoders.get(name)
+    sampling = encoder.sampling if encoder is not None else None
+    if isinstance(sampling, FrameSampling) and sampling.rate is not None:
+        return documents.end_at_cuts(work.texts[name], work.scenes, to_us(1 / sampling.rate))
+    return work.texts[name]
+
+
+def _encode_documents(work: Work, found: list[Document], models: Models, watch: Observer) -> None:
+    artifacts = work.folder.artifacts
+    digest = hashlib.sha256(repr([(d.span, d.text) for d in found]).encode()).hexdigest()[:32]
+    for name, encoder in work.recipe.encoders.items():
+        if encoder.medium is not Medium.TEXT:
+            continue
+        if not found:
+            reason = encoder.skip_reason(replace(work.available, text=False))
+            work.encodings[name] = encoding_of(name, encoder, skipped=reason or "no text")
+            continue
+        assert encoder.space is not None
+        key = artifacts.key(video=work.id, encoder=encoder.fingerprint(), documents=digest)
+        if recall(work, name, encoder, key):
+            continue
+        models.load([encoder])
+        watch.stage(f"encoding text ({name})")
+        try:
+            vectors = checked(name, encoder, encoder.encode(found), len(found))
+        except Exception as error:  # told with the video, the rest is kept
+            reason = f"{type(error).__name__}: {error}"
+            work.encodings[name] = encoding_of(name, encoder, error=reason)
+            continue
+        meta = {"encoder": encoder.fingerprint(), "video": work.id}
+        stored = artifacts.write_vectors(key, vectors, [d.span for d in found], meta)
+        work.encodings[name] = encoding_of(name, encoder, stored=stored, rows=len(found))

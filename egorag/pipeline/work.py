@@ -1,0 +1,189 @@
+"""What is known of one video, stage by stage; results are taken from and put into artifacts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from egorag.encode.base import Available, Encoder, Medium, Over
+from egorag.errors import MediaError, StoreError
+from egorag.pipeline.onepass import PassResult
+from egorag.pipeline.recipe import Recipe
+from egorag.pipeline.textual import decode_texts, encode_texts
+from egorag.pipeline.workers import Worker
+from egorag.spans import Span, check_tiling
+from egorag.store.artifacts import Stored
+from egorag.store.catalog import Encoding
+from egorag.store.folder import IndexFolder
+from egorag.types import TimedText
+
+
+@dataclass
+class Work:
+    """What is known of one video so far; filled stage by stage."""
+
+    id: str
+    path: Path
+    recipe: Recipe
+    folder: IndexFolder
+    available: Available
+    scenes: tuple[Span, ...] = ()
+    duration: int = 0
+    texts: dict[str, list[TimedText]] = field(default_factory=dict)
+    encodings: dict[str, Encoding] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the artifacts that the catalog holds of this video, by key."""
+        known = self.folder.catalog.encodings(self.id).values()
+        return {e.key: e.sha256 for e in known if e.key and e.sha256}
+
+    @property
+    def segmentation(self) -> str:
+        """Hash of the level-0 scenes: two ways to cut that agree share their results."""
+        spans = [[s.start, s.end] for s in self.scenes]
+        return hashlib.sha256(json.dumps(spans).encode()).hexdigest()[:32]
+
+
+def recall_scenes(work: Work, key: str) -> None:
+    artifacts = work.folder.artifacts
+    if artifacts.has(key):
+        try:
+            kept = artifacts.read_json(key)
+        except StoreError:  # damaged: cut it anew
+            artifacts.discard(key)
+            return
+        work.scenes = tuple(Span(a, b) for a, b in kept["scenes"])
+        work.duration = kept["duration"]
+        work.problems += kept["problems"]
+
+
+def keep_scenes(work: Work, key: str, result: PassResult) -> None:
+    if work.scenes:
+        return
+    report = result.report
+    if report.duration <= 0 or not result.scenes:
+        raise MediaError("nothing in it could be decoded: no frame and no sound")
+    check_tiling(result.scenes, Span(0, report.duration))
+    work.scenes, work.duration = result.scenes, report.duration
+    problems = list(report.problems)
+    if report.frames_skipped:
+        problems.append(f"{report.frames_skipped} frames could not be decoded and were skipped")
+    if report.sound_skipped:
+        problems.append(f"{report.sound_skipped} sound packets could not be decoded")
+    work.problems += problems
+    work.folder.artifacts.write_json(
+        key,
+        {
+            "scenes": [[s.start, s.end] for s in work.scenes],
+            "duration": work.duration,
+            "problems": problems,
+        },
+    )
+
+
+def _key(work: Work, encoder: Encoder, cue_hash: str) -> str:
+    parts = {"video": work.id, "encoder": encoder.fingerprint()}
+    if encoder.medium is Medium.CUES:
+        parts["sidecar"] = cue_hash
+    if encoder.over is Over.SCENES:
+        parts["scenes"] = work.segmentation
+    return work.folder.artifacts.key(**parts)
+
+
+def plan(work: Work, cue_hash: str) -> dict[str, Encoder]:
+    """The encoders that must see the decoded file; what is done already is taken from disk."""
+    missing: dict[str, Encoder] = {}
+    for name, encoder in work.recipe.encoders.items():
+        if encoder.medium is Medium.TEXT or name in work.encodings:
+            continue
+        reason = encoder.skip_reason(work.available)
+        if reason is not None:
+            work.encodings[name] = encoding_of(name, encoder, skipped=reason)
+            continue
+        unknown_scenes = encoder.over is Over.SCENES and not work.scenes
+        if unknown_scenes or not recall(work, name, encoder, _key(work, encoder, cue_hash)):
+            missing[name] = encoder
+    return missing
+
+
+def recall(work: Work, name: str, encoder: Encoder, key: str) -> bool:
+    """Take a result from disk; False if it is not there or damaged (then it is made anew)."""
+    artifacts = work.folder.artifacts
+    if not artifacts.has(key):
+        return False
+    try:
+        stored = artifacts.stored(key)
+        if work.hashes.get(key, stored.sha256) != stored.sha256:
+            raise StoreError(f"artifact {key} has changed since it was written")
+        if encoder.space is None:
+            work.texts[name] = decode_texts(artifacts.read_json(key))
+            rows = len(work.texts[name])
+        else:
+            rows = len(artifacts.read_vectors(key)[1])
+    except StoreError:
+        artifacts.discard(key)
+        return False
+    work.encodings[name] = encoding_of(name, encoder, stored=stored, rows=rows)
+    return True
+
+
+def keep_results(work: Work, cue_hash: str, result: PassResult) -> None:
+    artifacts = work.folder.artifacts
+    for name, worker in result.workers.items():
+        encoder = worker.encoder
+        if worker.error is not None:
+            work.encodings[name] = encoding_of(name, encoder, error=_reason(worker))
+            continue
+        key = _key(work, encoder, cue_hash)
+        if encoder.space is None:
+            texts = _within(worker.texts, work.duration)
+            stored = artifacts.write_json(key, encode_texts(texts))
+            work.texts[name] = texts
+            rows = len(texts)
+        else:
+            meta = {"encoder": encoder.fingerprint(), "video": work.id}
+            vectors = worker.vectors.reshape(len(worker.spans), encoder.space.dim)
+            stored = artifacts.write_vectors(key, vectors, worker.spans, meta)
+            rows = len(worker.spans)
+        work.encodings[name] = encoding_of(name, encoder, stored=stored, rows=rows)
+
+
+def _within(texts: Sequence[TimedText], duration: int) -> list[TimedText]:
+    """Texts clipped to the video, in time order; a stream cannot know where it ends."""
+    inside = [t for t in texts if t.span.start < duration]
+    clipped = [
+        t if t.span.end <= duration else replace(t, span=Span(t.span.start, duration))
+        for t in inside
+    ]
+    return sorted(clipped, key=lambda t: t.span.start)
+
+
+def _reason(worker: Worker) -> str:
+    return f"{type(worker.error).__name__}: {worker.error}"
+
+
+def encoding_of(
+    name: str,
+    encoder: Encoder,
+    *,
+    stored: Stored | None = None,
+    rows: int = 0,
+    skipped: str | None = None,
+    error: str | None = None,
+) -> Encoding:
+    return Encoding(
+        encoder=name,
+        fingerprint=encoder.fingerprint(),
+        kind="text" if encoder.space is None else "vectors",
+        key=stored.key if stored else None,
+        sha256=stored.sha256 if stored else None,
+        rows=rows,
+        skipped=skipped,
+        error=error,
+    )
