@@ -1,4 +1,4 @@
-"""PySceneDetect's content score at less than half its price.
+"""PySceneDetect's content score at about half its price.
 
 Its ``ContentDetector`` (0.7) widens six planes to 32 bits to take absolute differences; OpenCV's L1
 norm sums the same integers in one step. Scores, and so cuts, are equal to the last bit.
