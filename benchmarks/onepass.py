@@ -5,7 +5,7 @@
 In each round, one after the other and each in a process of its own:
 
 - ``decode``: PyAV decodes video (2 threads) and sound, and drops them;
-- ``readers``: one pass with every frame as a shot picture, 1 frame a second at 224 pixels, one
+- ``readers``: one pass (its default threads) with every frame as a shot picture, 1 frame a second at 224 pixels, one
   every two seconds at 960, and 16 kHz mono sound;
 - ``shots``: the same, and the default shot detector cuts the video;
 - ``pyscenedetect``: ``scenedetect.detect()`` with the same detector, which decodes for itself and
@@ -35,7 +35,7 @@ from egorag.media.reader import Pass
 from egorag.media.sampling import Frame, FrameSampling, Sampling, ShotSampling, SoundSampling
 from egorag.segment.shots import Shots
 
-THREADS = 2
+THREADS = 2  # of the decoding that a pass is compared with
 READERS: list[Sampling] = [
     ShotSampling(),
     FrameSampling(rate=1.0, longest=224),
@@ -59,7 +59,7 @@ def decode(path: Path) -> int:
 
 def readers(path: Path) -> int:
     """One pass, its items dropped."""
-    with Pass(path, READERS, THREADS) as run:
+    with Pass(path, READERS) as run:
         for _ in run:
             pass
     return run.report.frames
@@ -68,7 +68,7 @@ def readers(path: Path) -> int:
 def shots(path: Path) -> int:
     """One pass that cuts the video too."""
     cutter = Shots().start()
-    with Pass(path, READERS, THREADS) as run:
+    with Pass(path, READERS) as run:
         for reader, item in run:
             if reader == 0 and isinstance(item, Frame):
                 cutter.push(item.time, item.image)

@@ -65,9 +65,10 @@ class TextReader:
 
     def read(self, image: Image, known: KnownLines | None = None) -> list[Line]:
         """Every line in an RGB picture, top to bottom and left to right, confident or not."""
+        import cv2
         from rapidocr.utils.process_img import get_rotate_crop_image
 
-        bgr = np.ascontiguousarray(image[..., ::-1])
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         found = self._engine(bgr, use_det=True, use_cls=False, use_rec=False)
         lines = []
         for corners in () if found.boxes is None else found.boxes:
