@@ -17,7 +17,7 @@ from pathlib import Path
 
 from measure import CACHE, measure, report, sample
 
-RIVAL = '''
+RIVAL = """
 import csv, sys
 import av, cv2
 from egorag.encode.minilm import MiniLM
@@ -48,7 +48,7 @@ for start, end in scenes:
     clips.append(FrameClip(span, (Frame(span.start, span.start, 0, small),)))
     words.append(" ".join(t for at, t in cues if start <= at < end) or "nothing")
 print(len(scenes), "scenes", text.embed_texts(words).shape, picture.encode(clips).shape)
-'''
+"""
 
 
 def main() -> None:

@@ -5,8 +5,8 @@
 In each round, one after the other and each in a process of its own:
 
 - ``decode``: PyAV decodes video (2 threads) and sound, and drops them;
-- ``readers``: one pass (its default threads) with every frame as a shot picture, 1 frame a second at 224 pixels, one
-  every two seconds at 960, and 16 kHz mono sound;
+- ``readers``: one pass with every frame as a shot picture, 1 frame a second at 224 pixels, one
+  every two seconds at 960, and 16 kHz mono sound (a pass decodes with three threads);
 - ``shots``: the same, and the default shot detector cuts the video;
 - ``pyscenedetect``: ``scenedetect.detect()`` with the same detector, which decodes for itself and
   gives cuts only.

@@ -21,7 +21,7 @@ from egorag.media.sampling import FrameSampling, ShotSampling
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
-SHOT_LONGEST = 192
+SHOT_LONGEST = 128
 """About how many pixels the longer side of a fast shot picture has."""
 
 EXACT_LONGEST = 256

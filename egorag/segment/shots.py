@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -87,10 +88,11 @@ class ShotStream:
     def __init__(self, detector: Any, lag: int, tiling: Tiling) -> None:
         from scenedetect import FrameTimecode
 
+        first = FrameTimecode(0, fps=_RATE)
+        self._position = partial(FrameTimecode, fps=first)  # a rate as a number is parsed each time
         self.cuts: list[int] = []
         self.problems: list[str] = []
         self._detector = detector
-        self._timecode = FrameTimecode
         self._tiling = tiling
         self._times: deque[int] = deque(maxlen=lag + 1)  # of the latest frames
         self._frames = 0
@@ -99,7 +101,7 @@ class ShotStream:
         if image is None:  # a file with sound only: time passes, nothing is seen
             return self._tiling.advance(self._times[0] if self._times else time)
         self._times.append(time)
-        position = self._timecode(self._frames, fps=_RATE)
+        position = self._position(self._frames)
         self._frames += 1
         reported = self._detector.process_frame(position, image)
         return self._tiling.advance(self._times[0], self._note(reported))
@@ -107,7 +109,7 @@ class ShotStream:
     def finish(self, end: int) -> list[Span]:
         closed: list[Span] = []
         if self._frames:
-            last = self._timecode(self._frames - 1, fps=_RATE)
+            last = self._position(self._frames - 1)
             reported = self._detector.post_process(last)
             closed = self._tiling.advance(self._times[0], self._note(reported))
         return closed + self._tiling.finish(end)
