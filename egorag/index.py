@@ -30,6 +30,11 @@ def run(settings: dict[str, Any]) -> Result:
             lines.append(f"  failed: {outcome.path}: {outcome.reason}")
         elif outcome.failed:
             lines.append(f"  in part: {outcome.path}: {'; '.join(outcome.record.problems)}")
+    for name, count in summary.outdated.items():
+        lines.append(
+            f"  {name}: {count} videos of earlier runs were read with other settings and are not "
+            "found through it; index them again"
+        )
     return Result(summary.to_json(), "\n".join(lines), 1 if summary.failed else 0)
 
 

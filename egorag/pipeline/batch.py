@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from egorag.errors import EgoragError, StoreError
@@ -56,11 +56,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """A whole run."""
+    """A whole run.
+
+    Attributes:
+        outdated: by encoder, how many videos of earlier runs it read with other settings; a query
+            through it does not reach them until they are indexed again.
+    """
 
     index: str
     outcomes: tuple[Outcome, ...]
     seconds: float
+    outdated: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -71,6 +77,7 @@ class Summary:
             "index": self.index,
             "videos": [o.to_json() for o in self.outcomes if o.record is not None],
             "failed": [o.to_json() for o in self.outcomes if o.record is None],
+            "outdated": dict(self.outdated),
             "seconds": round(self.seconds, 3),
         }
 
@@ -93,8 +100,10 @@ def index_all(
                 except StoreError as error:
                     kept = sum(outcome.record is not None for outcome in outcomes)
                     raise StoreError(f"{error} ({kept} videos of this run are kept)") from error
+        _register(folder, recipe)
         folder.vectors.refresh()
-    return Summary(str(folder.path), tuple(outcomes), time.monotonic() - began)
+        outdated = _outdated(folder, recipe)
+    return Summary(str(folder.path), tuple(outcomes), time.monotonic() - began, outdated)
 
 
 def _one(
@@ -107,7 +116,7 @@ def _one(
             raise EgoragError(item.error)
         index = index_text if item.texts is not None else index_media
         record = index(item, recipe, folder, models, watch)
-        folder.catalog.write_encoders(_rows(recipe))
+        _register(folder, recipe)
         changed = folder.catalog.write_video(record)
     except (StoreError, SetupError):
         raise
@@ -119,6 +128,22 @@ def _one(
     told = "; ".join((count, *record.problems))
     watch.end(path, told)
     return Outcome(path, record, None, bool(changed))
+
+
+def _register(folder: IndexFolder, recipe: Recipe) -> None:
+    """Tell the catalog of this run's encoders; those of videos from other runs stay known."""
+    used = folder.catalog.encoders_in_use()
+    known = folder.catalog.encoders()
+    others = [known[name] for name in sorted(known) if name in used and name not in recipe.encoders]
+    folder.catalog.write_encoders([*_rows(recipe), *others])
+
+
+def _outdated(folder: IndexFolder, recipe: Recipe) -> dict[str, int]:
+    """Videos of earlier runs that an encoder of this run read with other settings, by encoder."""
+    used = folder.catalog.encoders_in_use()
+    now = {name: encoder.fingerprint() for name, encoder in recipe.encoders.items()}
+    counts = {n: sum(c for f, c in used.get(n, {}).items() if f != now[n]) for n in now}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _rows(recipe: Recipe) -> list[EncoderRow]:

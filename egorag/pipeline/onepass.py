@@ -27,6 +27,7 @@ class PassResult:
     report: PassReport
     scenes: tuple[Span, ...]
     workers: Mapping[str, Worker]
+    cut_problems: tuple[str, ...] = ()
 
 
 class _Cutter:
@@ -35,6 +36,10 @@ class _Cutter:
     def __init__(self, segmenter: Segmenter) -> None:
         self._stream: SceneStream = segmenter.start()
         self.scenes: list[Span] = []
+
+    @property
+    def problems(self) -> list[str]:
+        return self._stream.problems
 
     def push(self, item: Frame | SoundChunk) -> list[Span]:
         if isinstance(item, Frame):
@@ -127,7 +132,8 @@ def run_pass(
             worker.stop()
         raise
     scenes = tuple(cutter.scenes) if cutter is not None else known
-    return PassResult(report, scenes, workers)
+    cut_problems = tuple(cutter.problems) if cutter is not None else ()
+    return PassResult(report, scenes, workers, cut_problems)
 
 
 def _clock_sampling(facts: Facts, segmenter: Segmenter) -> Sampling | None:

@@ -71,7 +71,7 @@ def keep_scenes(work: Work, key: str, result: PassResult) -> None:
         raise MediaError("nothing in it could be decoded: no frame and no sound")
     check_tiling(result.scenes, Span(0, report.duration))
     work.scenes, work.duration = result.scenes, report.duration
-    problems = list(report.problems)
+    problems = [*report.problems, *result.cut_problems]
     if report.frames_skipped:
         problems.append(f"{report.frames_skipped} frames could not be decoded and were skipped")
     if report.sound_skipped:

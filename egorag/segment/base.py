@@ -16,7 +16,12 @@ class SceneStream(Protocol):
 
     A scene is emitted as soon as no later frame can change it, so that whoever holds its frames
     can let go: the lag is bounded by the longest scene allowed, never by the video's length.
+
+    Attributes:
+        problems: what went wrong without ending the video.
     """
+
+    problems: list[str]
 
     def push(self, time: int, image: npt.NDArray[np.uint8] | None) -> list[Span]:
         """Tell of the frame shown at ``time`` (us); ``image`` is a small BGR picture (uint8

@@ -208,6 +208,15 @@ class Catalog:
         """The encoders of this index by name, in the config's order."""
         return {row[0]: to_encoder(row) for row in self._rows(f"{ENCODER} ORDER BY position")}
 
+    def encoders_in_use(self) -> dict[str, dict[str, int]]:
+        """How many videos each encoder has read, by name and fingerprint."""
+        used: dict[str, dict[str, int]] = {}
+        for name, fingerprint, count in self._rows(
+            "SELECT encoder, fingerprint, COUNT(*) FROM encodings GROUP BY 1, 2 ORDER BY 1, 2"
+        ):
+            used.setdefault(name, {})[fingerprint] = count
+        return used
+
     def vector_sources(self, encoder: EncoderRow) -> list[tuple[str, str, str, str]]:
         """(video, artifact key, its SHA-256, digest of the video's scenes) by video id, of the
         videos whose vectors this very encoder made."""

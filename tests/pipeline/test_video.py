@@ -21,6 +21,7 @@ from egorag.pipeline.models import SetupError
 from egorag.pipeline.progress import Silent
 from egorag.pipeline.recipe import Recipe
 from egorag.segment.fixed import Fixed
+from egorag.segment.given import Given
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
 from egorag.store.folder import IndexFolder
@@ -223,3 +224,37 @@ def test_one_content_under_two_names_is_one_video(clips: Path, tmp_path: Path) -
     with IndexFolder.open(tmp_path / "i") as index:
         assert Path(index.catalog.videos()[0].path).name == "y.mp4"
         assert index.catalog.generation() != before
+
+
+def test_a_later_run_with_fewer_encoders_takes_nothing_from_earlier_videos(
+    clips: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mp4"
+    shutil.copy(clips / "a.mp4", other)
+    with other.open("ab") as file:
+        file.write(b"\0\0\0\x08free")
+    run(clips / "a.mp4", tmp_path / "i", mean=Mean(), loud=Loud())
+    run(other, tmp_path / "i", loud=Loud())
+    with IndexFolder.open(tmp_path / "i") as index:
+        assert list(index.catalog.encoders()) == ["loud", "mean"]
+    run(clips / "a.mp4", tmp_path / "i", loud=Loud())
+    with IndexFolder.open(tmp_path / "i") as index:
+        assert list(index.catalog.encoders()) == ["loud"]
+
+
+def test_videos_read_with_other_settings_are_told(clips: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    shutil.copy(clips / "a.mp4", other)
+    with other.open("ab") as file:
+        file.write(b"\0\0\0\x08free")
+    assert run(clips / "a.mp4", tmp_path / "i", loud=Loud()).outdated == {}
+    assert run(other, tmp_path / "i", loud=Loud(lazy=True)).outdated == {"loud": 1}
+    assert run(clips / "a.mp4", tmp_path / "i", loud=Loud(lazy=True)).outdated == {}
+
+
+def test_a_given_scene_past_the_end_is_told(clips: Path, tmp_path: Path) -> None:
+    recipe = Recipe(Given(scenes=[[0, 1], [2, 99]]), {"loud": Loud()}, {"loud": {}}, 2.0)
+    with IndexFolder.create(tmp_path / "i", "") as folder:
+        (outcome,) = index_all(discover(clips / "a.mp4"), recipe, folder, Silent()).outcomes
+    assert outcome.record is not None
+    assert any("clipped" in problem for problem in outcome.record.problems)
