@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,20 +14,28 @@ from egorag.store import migrations
 _WAIT = 30.0  # seconds a statement waits for a lock that another process holds
 
 
+_LITTLE = 1 << 20  # bytes free; a full disk often has a few left
+_NO_HELPERS = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR_SHM")
+
+
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors about the catalog at ``path`` into StoreErrors that say what to do."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"catalog {str(path)!r}: {_remedy(error)}") from error
+        raise StoreError(f"catalog {str(path)!r}: {_remedy(error, path)}") from error
 
 
-def _remedy(error: sqlite3.DatabaseError) -> str:
+def _remedy(error: sqlite3.DatabaseError, path: Path) -> str:
     if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
         return f"{error} (this is a bug; please report it)"
+    full = "the disk is full; free some space and run the same command again"
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_IOERR") and shutil.disk_usage(path.parent).free < _LITTLE:
+        return full
     return {
-        "SQLITE_FULL": "the disk is full; free some space and run the same command again",
+        "SQLITE_FULL": full,
         "SQLITE_READONLY": "it cannot be written; choose a folder you may write",
         "SQLITE_BUSY": "another process is writing; try again when it has finished",
         "SQLITE_CANTOPEN": "it cannot be opened; check that the folder exists and may be read",
@@ -35,7 +44,7 @@ def _remedy(error: sqlite3.DatabaseError) -> str:
         "`python -m egorag.index` command again (results kept in artifacts/ are used again)",
         "SQLITE_CORRUPT": "it is damaged; delete it and run the same `python -m egorag.index` "
         "command again (results kept in artifacts/ are used again)",
-    }.get("_".join(getattr(error, "sqlite_errorname", "").split("_")[:2]), str(error))
+    }.get("_".join(name.split("_")[:2]), str(error))
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -66,7 +75,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             connection, found = _open_for_reading(path, "ro")
         except sqlite3.OperationalError as error:
             # SQLite keeps two helper files beside a WAL database and cannot make them here.
-            if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            if not error.sqlite_errorname.startswith(_NO_HELPERS):
                 raise
             _check_settled(path, error)
             connection, found = _open_for_reading(path, "ro&immutable=1")
