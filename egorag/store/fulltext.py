@@ -61,7 +61,7 @@ def search_text(catalog: Catalog, text: str, scope: Scope, k: int) -> list[tuple
         count = int(visible.sum())
         if not count:
             return []
-        average = int(lengths[visible].sum()) / count
+        average = int(lengths[visible].sum()) / count or 1.0  # nothing but empty documents
         norms = K1 * (1 - B + B * lengths / average)
         scores = np.zeros(len(documents))
         for phrase in parse(text):
