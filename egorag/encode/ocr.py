@@ -45,7 +45,7 @@ class OCR:
 
     rate: float = 0.5
     longest: int = 1280
-    detect_at: int = 512
+    detect_at: int = 448
     min_confidence: float = 0.8
     piece: float = 20.0
     threads: int = field(default=1, metadata={"affects_output": False})

@@ -37,7 +37,7 @@ class TextReader:
 
     Args:
         detect_at: the longer side of the picture that detection sees. Capitals lower than about 4
-            pixels there are missed (10 in a picture of 1280, seen at 512); recognition cuts its
+            pixels there are missed (10 in a picture of 1280, seen at 448); recognition cuts its
             lines from the full picture.
         threads: of onnxruntime; with 1 it starts none, so none spin against the decoder.
     """
