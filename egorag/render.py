@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from egorag.spans import clock, to_seconds, to_us
-from egorag.types import LEVELS, Answer, Hit
+from egorag.types import LEVELS, Answer, Hit, TimedText
 
 if TYPE_CHECKING:
     from egorag.api import Index
@@ -39,7 +39,7 @@ def answer_text(answer: Answer) -> str:
         mark = "verified" if citation.verified else "NOT VERIFIED"
         lines.append(
             f"  [{number}] {citation.path}  {clock(citation.span.start)} - "
-            f"{clock(citation.span.end)}  {citation.track}, {mark}"
+            f"{clock(citation.span.end)}  {citation.track} from {citation.source}, {mark}"
         )
         lines.append(f'      "{" ".join(citation.quote.split())}"')
     return "\n".join(lines)
@@ -72,10 +72,19 @@ def scenes_json(index: Index, level: str | None, videos: Sequence[str]) -> dict[
                 "path": video.path,
                 "duration": to_seconds(video.duration),
                 "recorded_at": video.recorded_at.isoformat() if video.recorded_at else None,
+                "sources": _sources(texts),
                 "scenes": scenes,
             }
         )
     return {"videos": listed}
+
+
+def _sources(texts: Sequence[TimedText]) -> dict[str, list[str]]:
+    """Who each track comes from."""
+    by_track: dict[str, set[str]] = {}
+    for text in texts:
+        by_track.setdefault(text.track, set()).add(text.source)
+    return {track: sorted(sources) for track, sources in sorted(by_track.items())}
 
 
 def scenes_text(data: Mapping[str, Any]) -> str:
@@ -83,6 +92,8 @@ def scenes_text(data: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for video in data["videos"]:
         lines.append(f"{video['path']}  {clock(to_us(video['duration']))}  {video['id'][:12]}")
+        for track, sources in video["sources"].items():
+            lines.append(f"  {track} from {', '.join(sources)}")
         for scene in video["scenes"]:
             place = f"{clock(to_us(scene['start']))} - {clock(to_us(scene['end']))}"
             lines.append(f"  {place}  [{scene['level']}]")

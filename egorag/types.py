@@ -186,7 +186,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A quote with its place; ``verified`` only after a check against the index."""
+    """A quote with its place.
+
+    Attributes:
+        verified: only after a check against the index.
+        source: who says so, as ``TimedText.source``; found by that check.
+    """
 
     video: str
     path: str
@@ -194,6 +199,7 @@ class Citation:
     quote: str
     track: str
     verified: bool = False
+    source: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -203,6 +209,7 @@ class Citation:
             "end": to_seconds(self.span.end),
             "quote": self.quote,
             "track": self.track,
+            "source": self.source,
             "verified": self.verified,
         }
 

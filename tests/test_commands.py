@@ -95,6 +95,7 @@ def test_ask_cites_what_was_really_said(sample, sample_index, command) -> None: 
     texts = egorag.open(sample_index).texts(answer["citations"][0]["video"])
     for citation in answer["citations"]:
         assert citation["verified"]
+        assert citation["source"]
         inside = " ".join(
             t.text
             for t in texts
@@ -245,3 +246,17 @@ def test_doctor_tells_of_every_encoder(command) -> None:  # type: ignore[no-unty
     assert done.returncode == 0, done.stdout
     assert set(got["encoders"]) == set(registry.plugins("encoders"))
     assert got["encoders"]["minilm"]["queries"] == ["text"]
+
+
+def test_a_rough_transcript_is_called_one(shared_data, command, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    done = command(
+        "index", f"input={shared_data / 'media' / 'jfk.flac'}", f"index={tmp_path / 'j'}"
+    )
+    assert done.returncode == 0, done.stderr
+    for name, arguments in (
+        ("scenes", []),
+        ("ask", ["question=What can you do for your country?"]),
+    ):
+        shown = command(name, f"index={tmp_path / 'j'}", *arguments).stdout
+        assert "rough transcript" in shown
+        assert "your country" in shown

@@ -31,9 +31,9 @@ def verify(citation: Citation, catalog: Catalog, query: Query) -> Citation | Non
     touching = catalog.texts(citation.video, citation.track, at)
     lines = within(touching, bounds(query, video))
     lines.sort(key=lambda line: (line.source, line.span, line.text))
-    for _, said in groupby(lines, key=lambda line: line.source):
+    for source, said in groupby(lines, key=lambda line: line.source):
         if _says(list(said), citation.span, citation.quote):
-            return replace(citation, verified=True)
+            return replace(citation, verified=True, source=source)
     return None
 
 

@@ -33,7 +33,7 @@ ANY = Query("x")
 
 def test_what_the_index_says_is_verified(cited):
     catalog, good = cited
-    assert verify(good, catalog, ANY) == replace(good, verified=True)
+    assert verify(good, catalog, ANY) == replace(good, verified=True, source="test")
     for change in (
         {"span": Span.seconds(1, 7.5)},
         {"quote": "Webb   space\ttelescope"},
