@@ -41,7 +41,7 @@ def test_what_the_index_says_is_verified(cited):
         {"quote": "Maryland.", "span": Span.seconds(5, 5)},
     ):
         found = verify(replace(good, **change), catalog, ANY)
-        assert found == replace(good, **change, verified=True)
+        assert found == replace(good, **change, verified=True, source="test")
 
 
 @pytest.mark.parametrize(
