@@ -106,8 +106,9 @@ def test_kills_at_random_moments_leave_no_trace(tmp_path: Path, writers: Writers
     writers.run(tmp_path / "calm", 1)
     undisturbed = state(tmp_path / "calm")
     rng = random.Random(0)
-    killed = 0
-    for attempt in range(5):  # each index is killed until it is whole
+    killed = attempt = 0
+    while attempt < 5 or (killed <= 5 and attempt < 60):  # each index is killed until it is whole
+        attempt += 1
         index, seen, status, longest = tmp_path / f"index{attempt}", [0], 1, 0.05
         while status:
             pid = writers.start(index, 1)

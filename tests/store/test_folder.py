@@ -133,7 +133,11 @@ def test_searching_on_a_read_only_disk(small_disk, toy) -> None:
 
 def without_rights(path: Path, report) -> None:
     """As a user who may read the folder and write nothing in it."""
-    os.setuid(65534)
+    try:
+        os.setuid(65534)
+    except OSError as error:  # a root of its own namespace only
+        report.put(error)
+        return
     try:
         with IndexFolder.open(path) as reader:
             report.put([v.id for v in reader.catalog.videos()])
@@ -160,7 +164,10 @@ def test_a_folder_of_another_user(toy, tmp_path: Path) -> None:
         report = context.SimpleQueue()
         child = context.Process(target=without_rights, args=(top / "index", report))
         child.start()
-        assert report.get() == ["a"]
+        found = report.get()
+        if isinstance(found, OSError):
+            pytest.skip(f"this root cannot become another user: {found}")
+        assert found == ["a"]
         assert "permission" in report.get()
         child.join(20)
     finally:
