@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 from egorag.spans import Span, check_tiling
 
 
 def test_odd_folder(shared_data: Path, command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    began = time.monotonic()
     done = command(
         "index", f"input={shared_data / 'odd'}", f"index={tmp_path / 'odd'}", "output=json"
     )
@@ -26,7 +24,6 @@ def test_odd_folder(shared_data: Path, command, tmp_path: Path) -> None:  # type
     for reason in failed.values():
         assert 10 < len(reason) < 500
         assert "\n" not in reason
-    assert time.monotonic() - began < 240  # generous: CI machines are slow; the target is 120 s
 
     import egorag
 
