@@ -260,3 +260,32 @@ def test_a_rough_transcript_is_called_one(shared_data, command, tmp_path) -> Non
         shown = command(name, f"index={tmp_path / 'j'}", *arguments).stdout
         assert "rough transcript" in shown
         assert "your country" in shown
+
+
+def test_an_encoder_of_another_package(sample, command, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """One file, one YAML, entry points: as CONTRIBUTING says."""
+    package = tmp_path / "outside"
+    (package / "outside_egorag" / "configs" / "encoder").mkdir(parents=True)
+    for folder in ("outside_egorag", "outside_egorag/configs"):
+        (package / folder / "__init__.py").touch()
+    (package / "outside_egorag" / "mine.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from egorag.encode.picture import Picture\n\n\n"
+        "@dataclass(frozen=True)\nclass Mine(Picture): ...\n"
+    )
+    (package / "outside_egorag" / "configs" / "encoder" / "mine.yaml").write_text(
+        "# @package encoders.mine\n_target_: outside_egorag.mine.Mine\n"
+    )
+    info = package / "outside_egorag-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-egorag\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[egorag.encoders]\nmine = outside_egorag.mine:Mine\n"
+        "[egorag.configs]\noutside = outside_egorag.configs\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    chosen = ["encoder=[subtitles]", "+encoder=mine"]
+    done = command("index", f"input={sample}", f"index={tmp_path / 'i'}", *chosen, "output=json")
+    assert done.returncode == 0, done.stderr
+    (video,) = one_json(done.stdout)["videos"]
+    assert video["encoders"]["mine"]["rows"] == video["scenes"]
