@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from egorag import config
 from egorag.errors import ConfigError, EgoragError
-from egorag.terminal import printable
+from egorag.terminal import printable, tell
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,6 @@ def _help(name: str, about: str) -> str:
         "encoders.NAME.key=value tunes one, ~encoders.NAME drops one, -m sweeps.",
     ]
     return "\n".join(lines)
-
-
-def tell(text: str) -> None:
-    """One message for a person, on stderr."""
-    sys.stderr.write(printable(text).encode("utf-8", "replace").decode() + "\n")
-    sys.stderr.flush()
 
 
 def _write(text: str) -> None:

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from egorag.cli import Result, main, tell
+from egorag.cli import Result, main
+from egorag.terminal import tell
 
 ABOUT = """Show the whole way once: a video, its index, an answer with checked timestamps.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def printable(text: str) -> str:
     """Text safe for a terminal: control characters shown, not obeyed.
@@ -12,3 +14,9 @@ def printable(text: str) -> str:
     return "".join(
         c if c in "\n\t" or (c.isprintable() or ord(c) > 0x9F) else f"\\x{ord(c):02x}" for c in text
     )
+
+
+def tell(text: str) -> None:
+    """One message for a person, on stderr."""
+    sys.stderr.write(printable(text).encode("utf-8", "replace").decode() + "\n")
+    sys.stderr.flush()

@@ -112,12 +112,13 @@ class Scene:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked for. At least one of text, image and sound is given.
+    """What is asked for. At least one of text, image, sound and video is given.
 
     Attributes:
         text: a phrase or question.
         image: path of a picture.
         sound: path of a sound file.
+        video: path of a video clip, a few seconds long.
         after, before: keep scenes that start at or after / end at or before this time; seconds in
             the video, or a timezone-aware datetime compared through ``recorded_at``.
         until: the causal cut-off; nothing known later is read, ranked, counted or cited.
@@ -128,6 +129,7 @@ class Query:
     text: str | None = None
     image: Path | None = None
     sound: Path | None = None
+    video: Path | None = None
     after: float | datetime | None = None
     before: float | datetime | None = None
     until: float | datetime | None = None
@@ -135,8 +137,8 @@ class Query:
     videos: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.text is None and self.image is None and self.sound is None:
-            raise ValueError("a query needs a text, an image or a sound")
+        if all(part is None for part in (self.text, self.image, self.sound, self.video)):
+            raise ValueError("a query needs a text, an image, a sound or a video clip")
         unknown = set(self.levels) - set(LEVELS)
         if unknown or not self.levels:
             raise ValueError(f"levels must be of {LEVELS}, got {self.levels}")

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from snapshot import artifact_hashes, catalog_rows
 
 LIGHT = ["encoder=[subtitles,speech,sound,picture,minilm]"]

@@ -17,16 +17,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from egorag.encode.base import Available, FrameClip, Medium, Over, Vectors
-from egorag.errors import MediaError, SpaceError
+from egorag.errors import SpaceError
 from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import FrameSampling
+from egorag.media.stills import read_picture
 from egorag.spaces import EmbeddingSpace
 from egorag.types import Query
 
@@ -119,24 +119,6 @@ class Picture:
         vector = np.zeros(DIM, np.float32)
         vector[:APPEARANCE_DIM] = np.sqrt(_appearance(_lab(read_picture(query.image))))
         return vector
-
-
-def read_picture(path: Path) -> Image:
-    """A picture file as RGB uint8 [H, W, 3], turned as its EXIF orientation says.
-
-    Raises:
-        MediaError: no such file, or not a picture that OpenCV reads.
-    """
-    import cv2
-
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
-        raise MediaError(f"cannot read the picture {path}: {error}") from error
-    if picture is None:
-        raise MediaError(f"{path} is not a picture that can be read; give a JPEG, PNG or WebP file")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _lab(image: Image) -> Plane:

@@ -69,6 +69,9 @@ class SampledPictures:
         if self._sampling.longest is not None:
             scale = min(Fraction(1), self._sampling.longest / max(width, height))
             width, height = width * scale, height * scale
+        if self._sampling.shortest is not None:
+            scale = self._sampling.shortest / min(width, height)
+            width, height = width * scale, height * scale
         return max(1, round(width)), max(1, round(height))
 
 

@@ -23,20 +23,23 @@ class FrameSampling:
         rate: frames per second of video time; None delivers every frame at its own time.
         longest: the longer side is scaled down to at most this many pixels (aspect kept, never
             scaled up); None keeps the size.
-        size: exact (width, height) instead, aspect not kept. Not together with ``longest``.
+        shortest: the shorter side is scaled to exactly this many pixels (aspect kept, up or
+            down) instead: what a centre crop of a model is taken from.
+        size: exact (width, height) instead, aspect not kept.
         colour: ``rgb`` gives uint8 [H, W, 3], ``gray`` uint8 [H, W].
     """
 
     rate: float | None = 1.0
     longest: int | None = None
     size: tuple[int, int] | None = None
+    shortest: int | None = None
     colour: Literal["rgb", "gray"] = "rgb"
 
     def __post_init__(self) -> None:
         if self.rate is not None and not self.rate > 0:
             raise ValueError(f"rate must be positive frames per second, got {self.rate}")
-        if self.longest is not None and self.size is not None:
-            raise ValueError("give longest or size, not both")
+        if sum(value is not None for value in (self.longest, self.shortest, self.size)) > 1:
+            raise ValueError("give one of longest, shortest and size")
 
 
 @dataclass(frozen=True)

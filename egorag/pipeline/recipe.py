@@ -36,7 +36,11 @@ class Recipe:
             ConfigError: an unknown plugin, a mistyped key, a value out of range.
         """
         chosen: Mapping[str, Any] = settings.get("encoders") or {}
-        encoders = {name: registry.build("encoders", name, node) for name, node in chosen.items()}
+        device = str(settings["device"])
+        encoders = {
+            name: _placed(registry.build("encoders", name, node), device)
+            for name, node in chosen.items()
+        }
         seconds = settings["events"]["seconds"]
         if not isinstance(seconds, (int, float)) or seconds <= 0:
             raise ConfigError(f"events.seconds must be positive, got {seconds!r}")
@@ -45,5 +49,12 @@ class Recipe:
             encoders=encoders,
             settings={name: dict(node) for name, node in chosen.items()},
             event_seconds=float(seconds),
-            device=str(settings["device"]),
+            device=device,
         )
+
+
+def _placed(encoder: Encoder, device: str) -> Encoder:
+    """An encoder with what it leaves to the device settled, so that its fingerprint is final."""
+    settle = getattr(encoder, "on", None)
+    placed: Encoder = settle(device) if settle is not None else encoder
+    return placed

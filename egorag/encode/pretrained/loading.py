@@ -1,0 +1,118 @@
+"""Loading weights so that every parameter comes from the checkpoint, or not at all.
+
+``from_pretrained`` only logs a line when layers are missing and leaves them random; such a model
+answers anyway. Here a missing, unexpected or misshapen tensor refuses to load, by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from egorag.encode.pretrained.checkpoint import Checkpoint
+from egorag.encode.pretrained.placement import Placement
+from egorag.errors import ConfigError
+
+
+class MismatchError(ConfigError):
+    """A checkpoint's tensors are not the model's."""
+
+
+def load_model(
+    architecture: Any, checkpoint: Checkpoint, placement: Placement, ignore: Sequence[str] = ()
+) -> Any:
+    """A transformers model in eval mode on its device, every parameter from the checkpoint.
+
+    Args:
+        architecture: a class with ``from_pretrained``, e.g. ``transformers.VJEPA2Model``.
+        ignore: regular expressions of tensor names the checkpoint may have beyond the model
+            (a head that is not used). Missing ones are never ignored.
+
+    Raises:
+        MismatchError: tensors are missing, left over or of another shape.
+        ConfigError: the files are damaged or of another kind of model.
+    """
+    chosen = {} if placement.attention == "auto" else {"attn_implementation": placement.attention}
+    with quiet():
+        try:
+            model, info = architecture.from_pretrained(
+                str(checkpoint.folder),
+                local_files_only=True,
+                output_loading_info=True,
+                dtype=placement.torch_dtype,
+                weights_only=True,
+                **chosen,
+            )
+        except RuntimeError as error:
+            if "size mismatch" not in str(error) and "mismatch" not in str(error):
+                raise
+            raise MismatchError(
+                f"{checkpoint} does not fit {architecture.__name__}: {error}"
+            ) from error
+        except (ValueError, OSError) as error:
+            raise ConfigError(
+                f"{checkpoint} cannot be loaded as {architecture.__name__}: {error}"
+            ) from error
+    check_keys(checkpoint, architecture.__name__, info, ignore)
+    return place(model, placement)
+
+
+def place(model: Any, placement: Placement) -> Any:
+    """In eval mode, without gradients, on its device."""
+    return model.eval().requires_grad_(False).to(placement.device)
+
+
+def check_keys(
+    checkpoint: Checkpoint, architecture: str, info: Any, ignore: Sequence[str] = ()
+) -> None:
+    """Refuse a loading report with anything missing, left over or misshapen.
+
+    Args:
+        info: ``missing_keys``, ``unexpected_keys``, ``mismatched_keys`` (and ``error_msgs``), as
+            transformers' ``output_loading_info`` and torch's ``load_state_dict`` give them.
+
+    Raises:
+        MismatchError: names the tensors.
+    """
+    get = (
+        info.get if isinstance(info, dict) else lambda key, default=(): getattr(info, key, default)
+    )
+    ignored = re.compile("|".join(f"(?:{p})" for p in ignore)) if ignore else None
+    unexpected = [k for k in get("unexpected_keys", ()) if not (ignored and ignored.search(k))]
+    wrong = {
+        "missing": sorted(map(str, get("missing_keys", ()))),
+        "unexpected": sorted(map(str, unexpected)),
+        "of another shape": sorted(str(k) for k in get("mismatched_keys", ())),
+        "in error": sorted(map(str, get("error_msgs", ()))),
+    }
+    told = [f"{len(keys)} tensors {how} ({_some(keys)})" for how, keys in wrong.items() if keys]
+    if told:
+        raise MismatchError(
+            f"{checkpoint} does not fit {architecture}: {'; '.join(told)}. It is refused, because "
+            "a layer without weights answers anyway; give the checkpoint this encoder is for"
+        )
+
+
+def _some(keys: Iterable[str], most: int = 5) -> str:
+    listed = list(keys)
+    more = f", and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' bars and warnings: what matters is checked and raised."""
+    import transformers
+
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
