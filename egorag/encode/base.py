@@ -83,12 +83,18 @@ Clip: TypeAlias = FrameClip | SoundClip | Document
 
 @dataclass(frozen=True)
 class Available:
-    """What one video offers, for ``skip_reason``."""
+    """What one video offers, for ``skip_reason``.
+
+    Attributes:
+        transcribed: another encoder of this run has ``transcribes`` set: what it hears is better
+            than a rough transcript.
+    """
 
     frames: bool
     sound: bool
     subtitles: bool
     text: bool
+    transcribed: bool = False
 
 
 @runtime_checkable

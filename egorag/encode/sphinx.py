@@ -42,7 +42,7 @@ class PocketSphinx:
     over their time: comparable within a video, not a probability of being right.
 
     Attributes:
-        always: transcribe even where there are subtitles.
+        always: transcribe even where there are subtitles, or a better transcript.
         max_hmms: how many hidden Markov models stay alive a frame; fewer is faster and worse.
             The default was chosen by word errors against speed, see ``benchmarks/speech_ocr.py``.
         longest: seconds; longer speech is split at its quietest point before recognition.
@@ -83,7 +83,11 @@ class PocketSphinx:
     def skip_reason(self, available: Available) -> str | None:
         if not available.sound:
             return "no sound"
-        return "has subtitles" if available.subtitles and not self.always else None
+        if self.always:
+            return None
+        if available.subtitles:
+            return "has subtitles"
+        return "has a better transcript" if available.transcribed else None
 
     def setup(self, device: str = "cpu") -> None:
         """Get ready; a process starts, and loads the model, when there is speech for it."""

@@ -51,6 +51,7 @@ def index_media(
             sound=facts.sound is not None,
             subtitles=bool(cues or facts.subtitles) and _reads(recipe, Medium.CUES),
             text=False,
+            transcribed=any(getattr(e, "transcribes", False) for e in recipe.encoders.values()),
         ),
         problems=[*facts.problems, *cue_problems],
     )

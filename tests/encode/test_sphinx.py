@@ -252,7 +252,10 @@ def test_when_it_is_skipped() -> None:
     assert encoder.skip_reason(Available(True, False, True, True)) == "no sound"
     assert encoder.skip_reason(Available(True, True, True, True)) == "has subtitles"
     assert encoder.skip_reason(Available(True, True, False, False)) is None
+    better = Available(True, True, False, False, transcribed=True)
+    assert encoder.skip_reason(better) == "has a better transcript"
     assert PocketSphinx(always=True).skip_reason(Available(True, True, True, True)) is None
+    assert PocketSphinx(always=True).skip_reason(better) is None
     assert PocketSphinx(always=True).fingerprint() != encoder.fingerprint()
 
 
