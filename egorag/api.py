@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from egorag import config, registry
-from egorag.errors import ConfigError, did_you_mean
+from egorag.errors import ConfigError, EgoragError, did_you_mean
 from egorag.types import LEVELS, Answer, Hit, Query, Scene, TimedText, Video
 
 if TYPE_CHECKING:
@@ -58,14 +58,19 @@ def build(
 
 
 def build_from(settings: Mapping[str, Any], inputs: Sequence[Input], watch: Observer) -> Summary:
-    """Index ``inputs`` as the composed config of ``index`` says."""
+    """Index ``inputs`` as the composed config of ``index`` says.
+
+    Raises:
+        SetupError: before anything is written: packages or weights of an encoder are missing.
+    """
     import yaml
 
     from egorag.pipeline.batch import index_all
+    from egorag.pipeline.prepare import prepare
     from egorag.pipeline.recipe import Recipe
     from egorag.store.folder import IndexFolder
 
-    recipe = Recipe.from_settings(settings)
+    recipe = prepare(Recipe.from_settings(settings))
     kept = {k: v for k, v in settings.items() if k not in ("input", "index", "output")}
     shared = settings.get("artifacts")
     folder = IndexFolder.create(
@@ -76,23 +81,45 @@ def build_from(settings: Mapping[str, Any], inputs: Sequence[Input], watch: Obse
     return index_all(inputs, recipe, folder, watch)
 
 
-def open_index(index: str | Path, *, device: str = "cpu") -> Index:
+def open_index(
+    index: str | Path,
+    *,
+    device: str = "auto",
+    encoders: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Index:
     """Open an index folder for reading.
+
+    Args:
+        device: where pretrained encoders embed queries.
+        encoders: settings by encoder that differ from those it was indexed with, such as
+            ``{"xclip": {"checkpoint": "models/xclip"}}`` on another machine. Weights that are not
+            the same are refused.
 
     Raises:
         StoreError: not an index, or made by a newer egorag.
     """
     from egorag.store.folder import IndexFolder
 
-    return Index(IndexFolder.open(Path(index), read_only=True), device=device)
+    return Index(IndexFolder.open(Path(index), read_only=True), device=device, encoders=encoders)
 
 
 class Index:
     """An open index: search it, ask it, take its vectors out. Close it, or use ``with``."""
 
-    def __init__(self, folder: IndexFolder, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: IndexFolder,
+        *,
+        device: str = "auto",
+        encoders: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self.folder = folder
         self._device = device
+        self._changed = {name: dict(changes) for name, changes in (encoders or {}).items()}
+        known = folder.catalog.encoders()
+        for name in self._changed:
+            if name not in known:
+                raise ConfigError(f"the index has no encoder {name!r}{did_you_mean(name, known)}")
         self._ready: dict[str, Any] = {}
 
     def search(
@@ -102,14 +129,18 @@ class Index:
         k: int = 10,
         image: str | Path | None = None,
         sound: str | Path | None = None,
+        video: str | Path | None = None,
         level: str = "scene",
         after: When = None,
         before: When = None,
         until: When = None,
         videos: Sequence[str] = (),
+        without: Sequence[str] = (),
         fuser: Fuser | None = None,
     ) -> list[Hit]:
-        """The best ``k`` scenes for a text, a picture or a sound clip (or several together).
+        """The best ``k`` scenes for a text, picture, sound or video clip (or several together).
+
+        Each is searched in exactly the spaces that can take it; ``left_out`` tells the others.
 
         Args:
             level: one of ``LEVELS``, or ``"all"``.
@@ -117,13 +148,31 @@ class Index:
                 or ISO 8601 with a time zone.
             until: causal cut-off: nothing known later is read, ranked or counted.
             videos: ids, id prefixes or paths to restrict to.
+            without: rankings to leave out, by encoder or ``bm25``.
 
         Raises:
             SpaceError: no encoder of this index takes such a query.
         """
-        asked = self._query(query, image, sound, level, after, before, until, videos)
+        given = _given(query, image, sound, video)
+        asked = self._query(given, level, after, before, until, videos)
         _check_k(k)
-        return self._search(asked, k, fuser)
+        return self._search(asked, k, fuser, without)
+
+    def left_out(
+        self,
+        query: str | None = None,
+        *,
+        image: str | Path | None = None,
+        sound: str | Path | None = None,
+        video: str | Path | None = None,
+        without: Sequence[str] = (),
+    ) -> dict[str, str]:
+        """Rankings of this index that ``search`` with these arguments does not use, and why."""
+        from egorag.fuse.rrf import ReciprocalRank
+        from egorag.retrieve.retriever import Retriever
+
+        retriever = Retriever(self.folder, {}, ReciprocalRank(), without=without)
+        return retriever.left_out(Query(**_given(query, image, sound, video)))
 
     def ask(
         self,
@@ -135,15 +184,16 @@ class Index:
         before: When = None,
         until: When = None,
         videos: Sequence[str] = (),
+        without: Sequence[str] = (),
         fuser: Fuser | None = None,
         answerer: Answerer | None = None,
     ) -> Answer:
         """Answer from the index, with citations checked against it; abstains on weak evidence."""
         from egorag.generate.extractive import Extractive
 
-        asked = self._query(question, None, None, "scene", after, before, until, videos)
+        asked = self._query(_given(question), "scene", after, before, until, videos)
         _check_k(k)
-        hits = self._search(asked, k, fuser)
+        hits = self._search(asked, k, fuser, without)
         by: Answerer = answerer if answerer is not None else Extractive()
         encoder = self._text_encoder(getattr(by, "model", None))
         return by.answer(asked, hits, self.folder, encoder, choices)
@@ -192,9 +242,7 @@ class Index:
 
     def _query(
         self,
-        text: str | None,
-        image: str | Path | None,
-        sound: str | Path | None,
+        given: Mapping[str, Any],
         level: str,
         after: When,
         before: When,
@@ -205,12 +253,8 @@ class Index:
 
         if level != "all" and level not in LEVELS:
             raise ConfigError(f"no level {level!r}{did_you_mean(level, [*LEVELS, 'all'])}")
-        if text is None and image is None and sound is None:
-            raise ConfigError("give query=TEXT, image=PATH or sound=PATH")
         return Query(
-            text=text,
-            image=Path(image) if image is not None else None,
-            sound=Path(sound) if sound is not None else None,
+            **given,
             after=parse_when("after", after),
             before=parse_when("before", before),
             until=parse_when("until", until),
@@ -229,8 +273,10 @@ class Index:
             raise ConfigError(f"{how} called {name!r}{did_you_mean(name, [v.path for v in known])}")
         return str(found[0])
 
-    def _search(self, query: Query, k: int, fuser: Fuser | None) -> list[Hit]:
-        retriever = self._retriever(query, fuser)
+    def _search(
+        self, query: Query, k: int, fuser: Fuser | None, without: Sequence[str]
+    ) -> list[Hit]:
+        retriever = self._retriever(query, fuser, without)
         hits = retriever.search(query, k)
         if untimed := retriever.untimed(query):
             warnings.warn(
@@ -240,28 +286,35 @@ class Index:
             )
         return hits
 
-    def _retriever(self, query: Query, fuser: Fuser | None) -> Retriever:
+    def _retriever(self, query: Query, fuser: Fuser | None, without: Sequence[str]) -> Retriever:
         from egorag.fuse.rrf import ReciprocalRank
         from egorag.retrieve.retriever import Retriever
 
-        media = {
-            medium
-            for medium, value in (
-                ("text", query.text),
-                ("image", query.image),
-                ("sound", query.sound),
-            )
-            if value is not None
-        }
         rows = self.folder.catalog.encoders()
-        able = {n: r for n, r in rows.items() if r.space is not None and r.space.queries & media}
-        encoders = {name: self._encoder(name, row.settings) for name, row in able.items()}
-        return Retriever(self.folder, encoders, fuser if fuser is not None else ReciprocalRank())
+        able = [
+            name
+            for name, row in rows.items()
+            if row.space and row.space.queries & set(query.media) and name not in without
+        ]
+        encoders = {name: self._encoder(name) for name in able}
+        return Retriever(
+            self.folder, encoders, fuser if fuser is not None else ReciprocalRank(), without=without
+        )
 
-    def _encoder(self, name: str, settings: Mapping[str, Any]) -> Any:
+    def _encoder(self, name: str) -> Any:
+        """An encoder of the index, loaded, with the settings it was indexed with."""
         if name not in self._ready:
-            encoder = registry.build("encoders", name, settings)
-            encoder.setup(self._device)
+            settings = dict(self.folder.catalog.encoders()[name].settings)
+            encoder = registry.build("encoders", name, settings | self._changed.get(name, {}))
+            try:
+                if hasattr(encoder, "fetch"):
+                    encoder.fetch()
+                encoder.setup(self._device)
+            except (EgoragError, ImportError, OSError) as error:
+                raise ConfigError(
+                    f"encoder {name!r} of this index takes the query but cannot be loaded: {error} "
+                    f"(without=[{name}] searches without it)"
+                ) from error
             self._ready[name] = encoder
         return self._ready[name]
 
@@ -274,7 +327,21 @@ class Index:
             if row.medium == "text" and row.space is not None and "text" in row.space.queries
         }
         chosen = next((name for name, of in able.items() if of == model), next(iter(able), None))
-        return None if chosen is None else self._encoder(chosen, rows[chosen].settings)
+        return None if chosen is None else self._encoder(chosen)
+
+
+def _given(
+    text: str | None,
+    image: str | Path | None = None,
+    sound: str | Path | None = None,
+    video: str | Path | None = None,
+) -> dict[str, Any]:
+    """The parts of a query, as ``Query`` takes them."""
+    files = {"image": image, "sound": sound, "video": video}
+    if text is None and not any(path is not None for path in files.values()):
+        raise ConfigError("give query=TEXT, image=PATH, sound=PATH or video=PATH")
+    paths = {name: None if path is None else Path(path) for name, path in files.items()}
+    return {"text": text, **paths}
 
 
 def _check_k(k: object) -> None:

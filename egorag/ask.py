@@ -20,9 +20,12 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag import registry
     from egorag.api import open_index
     from egorag.config import parse_choices, parse_list
-    from egorag.render import answer_text
+    from egorag.render import answer_text, left_out_text
 
-    with open_index(settings["index"], device=settings["device"]) as index:
+    without = parse_list("without", settings["without"])
+    with open_index(
+        settings["index"], device=settings["device"], encoders=settings["encoders"]
+    ) as index:
         answer = index.ask(
             settings["question"],
             choices=parse_choices(settings["choices"]),
@@ -31,10 +34,13 @@ def run(settings: dict[str, Any]) -> Result:
             before=settings["before"],
             until=settings["until"],
             videos=parse_list("videos", settings["videos"]),
+            without=without,
             fuser=registry.build("fusers", "fuser", settings["fuser"]),
             answerer=registry.build("answerers", "answerer", settings["answerer"]),
         )
-    return Result(answer.to_json(), answer_text(answer))
+        left_out = index.left_out(settings["question"], without=without)
+    text = "\n".join([answer_text(answer), *left_out_text(left_out)])
+    return Result({**answer.to_json(), "left_out": left_out}, text)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from egorag.errors import ConfigError, did_you_mean
 FREE_TEXT = frozenset(
     {
         "after", "artifacts", "before", "choices", "image", "index", "input", "query", "question",
-        "sound", "to", "until", "videos",
+        "sound", "to", "until", "video", "videos", "without",
     }
 )  # fmt: skip
 """Keys whose values are taken as they stand."""

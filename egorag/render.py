@@ -30,6 +30,13 @@ def hits_text(hits: Sequence[Hit]) -> str:
     return "\n".join(lines)
 
 
+def left_out_text(left_out: Mapping[str, str]) -> list[str]:
+    """One line that names the rankings a query did not use; none where it used all."""
+    if not left_out:
+        return []
+    return [f"not searched: {'; '.join(f'{n} ({why})' for n, why in sorted(left_out.items()))}"]
+
+
 def answer_text(answer: Answer) -> str:
     """The answer, how sure it is, and each citation with its place."""
     lines = [answer.text, "", f"confidence {answer.confidence:.2f}"]

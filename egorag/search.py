@@ -1,4 +1,4 @@
-"""python -m egorag.search: find scenes by text, picture or sound."""
+"""python -m egorag.search: find scenes by text, picture, sound or video clip."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import Any
 
 from egorag.cli import Result, main
 
-ABOUT = """Find scenes in an index by text, by picture or by sound clip.
+ABOUT = """Find scenes in an index by text, by picture, by sound or by video clip.
 
   python -m egorag.search index=runs/kitchen query="open the fridge" k=5
   python -m egorag.search index=runs/kitchen image=mug.jpg
-  python -m egorag.search index=runs/kitchen query="the bell" until=10:00"""
+  python -m egorag.search index=runs/kitchen query="the bell" until=10:00
+  python -m egorag.search index=runs/kitchen query="the bell" without=[bm25]
+
+Each query is searched in exactly the spaces that can take it; the rest is named."""
 
 
 def run(settings: dict[str, Any]) -> Result:
@@ -18,25 +21,31 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag import registry
     from egorag.api import open_index
     from egorag.config import parse_list
-    from egorag.render import hits_text
+    from egorag.render import hits_text, left_out_text
 
-    with open_index(settings["index"], device=settings["device"]) as index:
+    without = parse_list("without", settings["without"])
+    media = {name: settings[name] for name in ("query", "image", "sound", "video")}
+    with open_index(
+        settings["index"], device=settings["device"], encoders=settings["encoders"]
+    ) as index:
         hits = index.search(
-            settings["query"],
+            **media,
             k=settings["k"],
-            image=settings["image"],
-            sound=settings["sound"],
             level=settings["level"],
             after=settings["after"],
             before=settings["before"],
             until=settings["until"],
             videos=parse_list("videos", settings["videos"]),
+            without=without,
             fuser=registry.build("fusers", "fuser", settings["fuser"]),
         )
-    data = {"query": settings["query"], "hits": [hit.to_json() for hit in hits]}
-    if settings["query"] is None:
-        data["query"] = settings["image"] or settings["sound"]
-    return Result(data, hits_text(hits))
+        left_out = index.left_out(**media, without=without)
+    data = {
+        "query": next(value for value in media.values() if value is not None),
+        "hits": [hit.to_json() for hit in hits],
+        "left_out": left_out,
+    }
+    return Result(data, "\n".join([hits_text(hits), *left_out_text(left_out)]))
 
 
 if __name__ == "__main__":

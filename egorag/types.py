@@ -149,6 +149,11 @@ class Query:
             if isinstance(value, float) and math.isnan(value):
                 raise ValueError(f"{name} is not a number")
 
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Which of text, image, sound and video are given."""
+        return tuple(m for m in ("text", "image", "sound", "video") if getattr(self, m) is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -7,6 +7,8 @@ from dataclasses import fields
 import pytest
 
 from egorag import config, registry
+from egorag.encode.base import Medium
+from egorag.encode.pretrained.base import Pretrained
 from egorag.errors import ConfigError
 from egorag.pipeline.recipe import Recipe
 
@@ -27,13 +29,17 @@ def test_every_command_composes(name: str) -> None:
 
 @pytest.mark.parametrize("encoder", config.options()["encoder"])
 def test_every_encoder_preset_builds_alone(encoder: str) -> None:
-    recipe = Recipe.from_settings(compose(f"encoder=[{encoder}]"))
-    assert list(recipe.encoders) == [encoder]
-    built = recipe.encoders[encoder]
-    assert (
-        built.fingerprint()
-        == Recipe.from_settings(compose()).encoders.get(encoder, built).fingerprint()
-    )
+    chosen = compose(f"encoder=[{encoder}]")["encoders"]
+    assert isinstance(chosen, dict) and list(chosen) == [encoder]
+    built = registry.build("encoders", encoder, chosen[encoder])
+    again = registry.build("encoders", encoder, chosen[encoder])
+    assert built == again and isinstance(built.medium, Medium)
+    if isinstance(built, Pretrained):
+        # What doctor tells of weights that are not here is known for every checkpoint named.
+        told = type(built).published[built.checkpoint]
+        assert told.parameters > 1e6 and told.licence
+    else:
+        assert built.fingerprint() == again.fingerprint()
 
 
 @pytest.mark.parametrize("segmenter", config.options()["segmenter"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from egorag.encode.base import Encoder, QueryEncoder, Vectors
-from egorag.errors import ConfigError, SpaceError
+from egorag.errors import ConfigError, SpaceError, did_you_mean
 from egorag.fuse.base import Fused, Fuser, Ranking
 from egorag.retrieve.bounds import bounds, within
 from egorag.retrieve.snippet import snippets
@@ -26,9 +26,10 @@ class Retriever:
         encoders: encoders of the index by name, set up; those without a space are ignored.
         fuser: makes one list of the rankings.
         depth: scenes taken from each ranking (at least ``k``).
+        without: rankings to leave out, by encoder or ``bm25``.
 
     Raises:
-        ConfigError: a depth below 1, or a fuser setting that names no ranking of this index.
+        ConfigError: a depth below 1, or a name that is no ranking of this index.
     """
 
     def __init__(
@@ -37,15 +38,22 @@ class Retriever:
         encoders: Mapping[str, Encoder],
         fuser: Fuser,
         depth: int = 100,
+        without: Collection[str] = (),
     ) -> None:
         if depth < 1:
             raise ConfigError(f"depth must be 1 or more scenes a ranking, got {depth}")
         self.folder = folder
-        self.encoders = {n: e for n, e in encoders.items() if e.space is not None}
+        self.encoders = {
+            n: e for n, e in encoders.items() if e.space is not None and n not in without
+        }
+        self.without = frozenset(without)
         self.fuser = fuser
         self.depth = depth
         queries = self._queries()
         fuser.check([BM25, *queries, *(f"{n}:{m}" for n, media in queries.items() for m in media)])
+        for name in self.without:
+            if name not in (BM25, *queries):
+                raise ConfigError(f"without names {name!r}{did_you_mean(name, [BM25, *queries])}")
 
     def search(self, query: Query, k: int = 10) -> list[Hit]:
         """The best ``k`` scenes the query may see, best first; fewer where there are no more.
@@ -72,13 +80,24 @@ class Retriever:
         """How many videos a dated filter leaves out because their own date is not known."""
         return self.folder.catalog.scope(query).untimed
 
+    def left_out(self, query: Query) -> dict[str, str]:
+        """Rankings of this index that have no part in answering ``query``, and why."""
+        asked = query.media
+        takes = {**self._queries(), BM25: ["text"]}
+        return {
+            name: "left out on request"
+            if name in self.without
+            else f"takes {' or '.join(media) or 'no query'}, not {' or '.join(asked)}"
+            for name, media in takes.items()
+            if name in self.without or not set(media) & set(asked)
+        }
+
     def _embed(self, query: Query) -> dict[tuple[str, str], Vectors]:
         """Query vectors by (encoder, medium)."""
-        given = {"text": query.text, "image": query.image, "sound": query.sound}
         vectors: dict[tuple[str, str], Vectors] = {}
-        for medium in (medium for medium, value in given.items() if value is not None):
+        for medium in query.media:
             takers = [n for n, e in self.encoders.items() if e.space and medium in e.space.queries]
-            if not takers and medium != "text":
+            if not takers and (medium != "text" or BM25 in self.without):
                 raise SpaceError(self._no_taker(medium))
             for name in takers:
                 encoder = self.encoders[name]
@@ -93,10 +112,12 @@ class Retriever:
 
     def _no_taker(self, medium: str) -> str:
         takes = [f"{n} ({', '.join(media) or 'none'})" for n, media in self._queries().items()]
+        listed = ", ".join([*takes, f"{BM25} (text)"])
+        held = ", ".join(sorted(self.without))
         return (
             f"no encoder of this index takes a query by {medium}; its spaces and the queries they "
-            f"take: {', '.join([*takes, f'{BM25} (text)'])}. Index again with an encoder that "
-            f"takes {medium} (python -m egorag.doctor lists them)"
+            f"take: {listed}{f' (without: {held})' if held else ''}. Index again with an encoder "
+            f"that takes {medium} (python -m egorag.doctor lists them)"
         )
 
     def _rankings(
@@ -110,7 +131,7 @@ class Retriever:
             assert space is not None
             found = self.folder.vectors.search(name, vector, space, scope, depth)
             rankings[name if names.count(name) == 1 else f"{name}:{medium}"] = found
-        if query.text is not None:
+        if query.text is not None and BM25 not in self.without:
             rankings[BM25] = search_text(self.folder.catalog, query.text, scope, depth)
         return rankings
 

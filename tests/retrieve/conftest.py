@@ -57,7 +57,7 @@ class BagOfWords:
 
     def embed_query(self, query: Query, medium: str) -> np.ndarray:
         # The "content" of a toy picture or sound is the name of its file.
-        said = {"text": query.text, "image": query.image, "sound": query.sound}[medium]
+        said = getattr(query, medium)
         return self.embed_texts([Path(str(said)).stem if medium != "text" else str(said)])[0]
 
 

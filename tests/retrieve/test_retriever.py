@@ -188,3 +188,47 @@ def test_minilm_finds_it_in_other_words(make_index):
     hits = retriever(toy).search(Query("slicing a loaf"), k=1)
     assert hits[0].text.startswith("cut bread with the knife")
     assert Path(hits[0].path).name == "kitchen.mp4"
+
+
+def test_each_query_enters_exactly_the_spaces_that_take_it(make_index, bag_of_words):
+    toy = make_index(
+        words=bag_of_words(),
+        motion=bag_of_words("video", "motion"),
+        looks=bag_of_words("text+image+video", "looks"),
+        noise=bag_of_words("sound", "noise"),
+        mute=bag_of_words("", "mute"),
+    )
+    toy.add("kitchen.mp4", *KITCHEN)
+    search = retriever(toy)
+    expected = {
+        Query("knife"): {"words", "looks", "bm25"},
+        Query(image=Path("knife.jpg")): {"looks"},
+        Query(sound=Path("knife.wav")): {"noise"},
+        Query(video=Path("knife.mp4")): {"motion", "looks"},
+    }
+    every = {"words", "motion", "looks", "noise", "mute", "bm25"}
+    for query, used in expected.items():
+        hits = search.search(query, k=5)
+        assert {name for hit in hits for name in hit.parts} == used
+        assert set(search.left_out(query)) == every - used
+    assert search.left_out(Query("knife"))["motion"] == "takes video, not text"
+    assert search.left_out(Query("knife"))["mute"] == "takes no query, not text"
+    both = search.search(Query("knife", video=Path("plate.mp4")), k=99)
+    parts = {name for hit in both for name in hit.parts}
+    assert parts == {"words", "motion", "looks:text", "looks:video", "bm25"}
+
+
+def test_rankings_left_out_on_request(make_index):
+    toy = make_index()
+    toy.add("kitchen.mp4", *KITCHEN)
+
+    def without(*names):
+        return Retriever(toy.folder, toy.encoders, ReciprocalRank(), without=names)
+
+    assert {n for h in without("bm25").search(Query("knife")) for n in h.parts} == {"words"}
+    assert {n for h in without("words").search(Query("knife")) for n in h.parts} == {"bm25"}
+    assert without("words").left_out(Query("knife")) == {"words": "left out on request"}
+    with pytest.raises(SpaceError, match=r"no encoder of this index.*\(without: bm25, words\)"):
+        without("bm25", "words").search(Query("knife"))
+    with pytest.raises(ConfigError, match="did you mean 'words'"):
+        without("word")
