@@ -83,6 +83,8 @@ class Pretrained:
     """About what one batch takes beside the weights."""
     batch_size: ClassVar[int] = 8
     """Scenes handed over at once; how many run at once is ``batch``'s business."""
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    """Number formats the family computes right in; where ``auto`` finds another, float32."""
 
     checkpoint: str = by_name("")
     revision: str | None = field(default=None, metadata={"affects_output": False})
@@ -98,6 +100,11 @@ class Pretrained:
             raise ValueError("checkpoint must name a model of the hub or a local folder")
         if self.dtype not in DTYPES:
             raise ValueError(f"unknown dtype {self.dtype!r}{did_you_mean(self.dtype, DTYPES)}")
+        if self.dtype not in self.dtypes:
+            raise ValueError(
+                f"{type(self).__name__} does not compute right in {self.dtype}; choose of "
+                f"{', '.join(self.dtypes)}"
+            )
         if self.attention not in ATTENTION:
             raise ValueError(
                 f"unknown attention {self.attention!r}{did_you_mean(self.attention, ATTENTION)}"
@@ -146,7 +153,11 @@ class Pretrained:
         if self.dtype != "auto":
             return self
         self.check_packages()
-        return dataclasses.replace(self, dtype=dtype_of(self.dtype, device_of(device)))
+        return dataclasses.replace(self, dtype=self._dtype_on(device_of(device)))
+
+    def _dtype_on(self, place: str) -> str:
+        chosen = dtype_of(self.dtype, place)
+        return chosen if chosen in self.dtypes else "float32"
 
     def fingerprint(self) -> str:
         """Class, version, settings and the checkpoint's hash, wherever it lies. ``dtype=auto``
@@ -175,7 +186,7 @@ class Pretrained:
             return
         self.check_packages()
         place = device_of(device)
-        placement = Placement(place, dtype_of(self.dtype, place), self.attention)
+        placement = Placement(place, self._dtype_on(place), self.attention)
         object.__setattr__(self, "_loaded", self._load(placement))
 
     def _load(self, placement: Placement) -> Any:
