@@ -69,7 +69,7 @@ class Document:
     """The text of one scene.
 
     Attributes:
-        text: the whole, as ``Transcript: ... Visuals: ...``; never empty.
+        text: the whole, as ``Transcript: ... Sounds: ... Visuals: ...``; never empty.
         tracks: the text of each track alone.
     """
 

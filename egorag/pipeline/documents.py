@@ -12,6 +12,7 @@ from egorag.spans import MICROSECONDS, Span
 from egorag.types import TimedText
 
 SPEECH_TRACKS = ("subtitle", "transcript")
+SOUND_TRACKS = ("sound_event",)
 VISUAL_TRACKS = ("caption", "ocr")
 SHARE = MICROSECONDS
 """A text belongs to every scene that holds at least half of it or this much of it (us)."""
@@ -31,8 +32,8 @@ class SceneTexts:
 
     @property
     def speech(self) -> str:
-        """What is said."""
-        return _join(self.tracks, SPEECH_TRACKS)
+        """What is heard: what is said, then which sounds there are."""
+        return " ".join(part for part in (self._said, self._sounds) if part)
 
     @property
     def visuals(self) -> str:
@@ -41,10 +42,25 @@ class SceneTexts:
 
     @property
     def document(self) -> Document | None:
-        """``Transcript: ... Visuals: ...`` with absent parts left out; None without text."""
-        parts = [("Transcript", self.speech), ("Visuals", self.visuals)]
+        """``Transcript: ... Sounds: ... Visuals: ...`` with absent parts left out; None without
+        text."""
+        parts = [("Transcript", self._said), ("Sounds", self._sounds), ("Visuals", self.visuals)]
         text = " ".join(f"{label}: {body}" for label, body in parts if body)
         return Document(self.span, text, dict(self.tracks)) if text else None
+
+    @property
+    def _said(self) -> str:
+        return _join(self.tracks, SPEECH_TRACKS)
+
+    @property
+    def _sounds(self) -> str:
+        """Apart from each other: a label may hold commas."""
+        return "; ".join(
+            " ".join(line.split())
+            for name in SOUND_TRACKS
+            for line in self.tracks.get(name, "").split("\n")
+            if line.strip()
+        )
 
 
 def gather(scenes: Sequence[Span], texts: Sequence[TimedText]) -> list[SceneTexts]:
@@ -56,8 +72,9 @@ def gather(scenes: Sequence[Span], texts: Sequence[TimedText]) -> list[SceneText
     starts = [scene.start for scene in scenes]
     lines: list[dict[str, list[str]]] = [{} for _ in scenes]
     known = [scene.end for scene in scenes]
+    told = {*SPEECH_TRACKS, *SOUND_TRACKS, *VISUAL_TRACKS}
     for text in sorted(texts, key=lambda t: (t.span, t.track, t.text)):
-        if text.track not in SPEECH_TRACKS + VISUAL_TRACKS or not text.text.strip():
+        if text.track not in told or not text.text.strip():
             continue
         for place in _places(scenes, starts, text.span):
             said = lines[place].setdefault(text.track, [])

@@ -46,12 +46,33 @@ def test_document_names_what_is_said_and_what_is_seen() -> None:
     assert got[1].document is None
 
 
+def test_sounds_are_told_apart_from_speech_and_found_with_it() -> None:
+    """Sounds go where text search looks for what is heard, after what is said."""
+    events = [
+        said(0, 10, "Dishes, pots, and pans", "sound_event"),
+        said(2, 9, "Speech", "sound_event"),
+        said(9, 12, "Speech", "sound_event"),
+    ]
+    got = gather(SCENES, [said(1, 2, "hello"), said(3, 4, "PANTRY", "ocr"), *events])
+    first, second = got[0].document, got[1].document
+    assert first is not None and second is not None
+    assert first.text == (
+        "Transcript: hello Sounds: Dishes, pots, and pans; Speech Visuals: PANTRY"
+    )
+    assert second.text == "Sounds: Speech"
+    assert got[0].speech == "hello Dishes, pots, and pans; Speech"
+    assert got[0].visuals == "PANTRY"
+    assert first.tracks["sound_event"] == "Dishes, pots, and pans\nSpeech"
+    assert got[0].known_at == 12 * S  # the last of its sounds had ended only then
+    assert got[2].document is None
+
+
 times = st.integers(0, 40 * S)
 texts = st.lists(
     st.tuples(
         times,
         st.integers(0, 20 * S),
-        st.sampled_from(["subtitle", "ocr", "speech"]),
+        st.sampled_from(["subtitle", "ocr", "speech", "sound_event"]),
         st.text(max_size=5),
     ),
     max_size=12,
