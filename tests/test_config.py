@@ -94,6 +94,8 @@ def test_any_setting_of_a_class_can_be_tuned() -> None:
         (["segmenter.treshold=3"], "did you mean 'threshold'"),
         (["events.seconds=-1"], "events.seconds"),
         (["events.second=3"], "events.second"),
+        (["memory=8 apples"], "memory must be auto"),
+        (["memory=0"], "memory must be auto"),
         (["output=xml"], "output must be text or json"),
         (["just words"], "key=value"),
         (["encoder=[minilm"], "encoder=[minilm"),

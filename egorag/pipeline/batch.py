@@ -1,85 +1,30 @@
-"""Many videos into one index. A bad file fails alone, by name; the rest is kept."""
+"""Many videos into one index, in one pass over them or, where memory is short, in several.
+
+A bad file fails alone, by name; the rest is kept. In the last pass each video becomes visible to
+readers as soon as it is whole; the passes before it leave artifacts only.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from egorag.errors import EgoragError, StoreError
 from egorag.media.inputs import Input
+from egorag.pipeline.account import account
+from egorag.pipeline.course import Course
 from egorag.pipeline.models import Models, SetupError
+from egorag.pipeline.outcome import Outcome, Summary
+from egorag.pipeline.planner import Plan, plan_passes
 from egorag.pipeline.progress import Observer
 from egorag.pipeline.recipe import Recipe
-from egorag.pipeline.video import index_media, index_text
-from egorag.spans import to_seconds
-from egorag.store.catalog import EncoderRow, VideoRecord
+from egorag.pipeline.stage import Stage, run_stage, stages_of
+from egorag.store.catalog import EncoderRow
 from egorag.store.folder import IndexFolder
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input: its record, or the reason it failed."""
-
-    path: str
-    record: VideoRecord | None
-    reason: str | None = None
-    changed: bool = True
-
-    @property
-    def failed(self) -> bool:
-        """Not indexed, or an encoder failed on it."""
-        return self.record is None or any(e.error for e in self.record.encodings)
-
-    def to_json(self) -> dict[str, Any]:
-        if self.record is None:
-            return {"path": self.path, "reason": self.reason}
-        record = self.record
-        return {
-            "id": record.video.id,
-            "path": self.path,
-            "duration": to_seconds(record.video.duration),
-            "scenes": sum(scene.level == 0 for scene in record.scenes),
-            "encoders": {
-                e.encoder: {
-                    "rows": e.rows,
-                    **({"skipped": e.skipped} if e.skipped else {}),
-                    **({"error": e.error} if e.error else {}),
-                }
-                for e in record.encodings
-            },
-            "problems": list(record.problems),
-            "changed": self.changed,
-        }
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A whole run.
-
-    Attributes:
-        outdated: by encoder, how many videos of earlier runs it read with other settings; a query
-            through it does not reach them until they are indexed again.
-    """
-
-    index: str
-    outcomes: tuple[Outcome, ...]
-    seconds: float
-    outdated: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> tuple[Outcome, ...]:
-        return tuple(o for o in self.outcomes if o.failed)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "index": self.index,
-            "videos": [o.to_json() for o in self.outcomes if o.record is not None],
-            "failed": [o.to_json() for o in self.outcomes if o.record is None],
-            "outdated": dict(self.outdated),
-            "seconds": round(self.seconds, 3),
-        }
+__all__ = ["Outcome", "Summary", "index_all"]
 
 
 def index_all(
@@ -88,46 +33,79 @@ def index_all(
     """Index every input, one after another, each visible to readers as soon as it is whole.
 
     Raises:
+        SetupError: an encoder cannot be loaded; what was finished is kept.
         StoreError: the index folder cannot be written; what was finished is kept.
     """
     began = time.monotonic()
-    outcomes: list[Outcome] = []
+    plan = plan_passes(recipe.encoders, recipe.memory, recipe.device)
+    for warning in plan.warnings:
+        warnings.warn(warning, stacklevel=2)
     with folder.writing():
-        with Models(recipe.device) as models:
-            for item in inputs:
-                try:
-                    outcomes += [_one(item, recipe, folder, models, watch)]
-                except StoreError as error:
-                    kept = sum(outcome.record is not None for outcome in outcomes)
-                    raise StoreError(f"{error} ({kept} videos of this run are kept)") from error
+        outcomes = _Run(recipe, folder, watch).over(inputs, plan)
         _register(folder, recipe)
         folder.vectors.refresh()
-        outdated = _outdated(folder, recipe)
-    return Summary(str(folder.path), tuple(outcomes), time.monotonic() - began, outdated)
+        return Summary(
+            index=str(folder.path),
+            outcomes=tuple(outcomes),
+            seconds=time.monotonic() - began,
+            outdated=_outdated(folder, recipe),
+            encoders=account(recipe),
+            passes=plan.to_json(),
+        )
 
 
-def _one(
-    item: Input, recipe: Recipe, folder: IndexFolder, models: Models, watch: Observer
-) -> Outcome:
-    path = str(item.path)
-    watch.begin(path, None)
-    try:
-        if item.error is not None:
-            raise EgoragError(item.error)
-        index = index_text if item.texts is not None else index_media
-        record = index(item, recipe, folder, models, watch)
-        _register(folder, recipe)
-        changed = folder.catalog.write_video(record)
-    except (StoreError, SetupError):
-        raise
-    except EgoragError as error:
-        watch.end(path, f"failed: {error}")
-        return Outcome(path, None, str(error))
-    scenes = sum(scene.level == 0 for scene in record.scenes)
-    count = f"{scenes} scene{'s' * (scenes != 1)}{'' if changed else ', unchanged'}"
-    told = "; ".join((count, *record.problems))
-    watch.end(path, told)
-    return Outcome(path, record, None, bool(changed))
+@dataclass(frozen=True)
+class _Run:
+    recipe: Recipe
+    folder: IndexFolder
+    watch: Observer
+
+    def over(self, inputs: Sequence[Input], plan: Plan) -> list[Outcome]:
+        """The outcome of every input, in order, after all passes."""
+        courses = [Course(item) for item in inputs]
+        stages = stages_of(plan, self.recipe)
+        if len(stages) > 1:
+            self.watch.note(str(plan))
+        with Models(self.recipe.device) as models:
+            for number, stage in enumerate(stages, 1):
+                self.watch.turn(number, len(stages))
+                for course in courses:
+                    try:
+                        self._take(course, stage, models)
+                    except StoreError as error:
+                        kept = sum(
+                            c.outcome is not None and c.outcome.record is not None for c in courses
+                        )
+                        raise StoreError(f"{error} ({kept} videos of this run are kept)") from error
+                models.close()
+        return [course.outcome for course in courses if course.outcome is not None]
+
+    def _take(self, course: Course, stage: Stage, models: Models) -> None:
+        """One input through one stage; after the last stage, or a failure, it has its outcome."""
+        path = str(course.item.path)
+        if course.outcome is not None:  # it failed in an earlier pass, and was told
+            self.watch.end(path, None)
+            return
+        self.watch.begin(path, None)
+        try:
+            if course.item.error is not None:
+                raise EgoragError(course.item.error)
+            record = run_stage(stage, course, self.recipe, self.folder, models, self.watch)
+            if record is None:
+                self.watch.end(path, None)
+                return
+            _register(self.folder, self.recipe)
+            changed = self.folder.catalog.write_video(record)
+        except (StoreError, SetupError):
+            raise
+        except EgoragError as error:
+            course.outcome = Outcome(path, None, str(error))
+            self.watch.end(path, f"failed: {error}")
+            return
+        course.outcome = Outcome(path, record, None, bool(changed))
+        scenes = sum(scene.level == 0 for scene in record.scenes)
+        count = f"{scenes} scene{'s' * (scenes != 1)}{'' if changed else ', unchanged'}"
+        self.watch.end(path, "; ".join((count, *record.problems)))
 
 
 def _register(folder: IndexFolder, recipe: Recipe) -> None:
@@ -141,7 +119,7 @@ def _register(folder: IndexFolder, recipe: Recipe) -> None:
 def _outdated(folder: IndexFolder, recipe: Recipe) -> dict[str, int]:
     """Videos of earlier runs that an encoder of this run read with other settings, by encoder."""
     used = folder.catalog.encoders_in_use()
-    now = {name: encoder.fingerprint() for name, encoder in recipe.encoders.items()}
+    now = recipe.fingerprints
     counts = {n: sum(c for f, c in used.get(n, {}).items() if f != now[n]) for n in now}
     return {name: count for name, count in counts.items() if count}
 
@@ -150,7 +128,7 @@ def _rows(recipe: Recipe) -> list[EncoderRow]:
     return [
         EncoderRow(
             name=name,
-            fingerprint=encoder.fingerprint(),
+            fingerprint=recipe.fingerprints[name],
             space=encoder.space,
             settings=dict(recipe.settings[name]),
             medium=encoder.medium.value,

@@ -12,6 +12,12 @@ from egorag.terminal import printable
 class Observer(Protocol):
     """Told what happens; never asked anything."""
 
+    def note(self, text: str) -> None:
+        """A line about the whole run."""
+
+    def turn(self, number: int, of: int) -> None:
+        """Pass ``number`` of the run begins, the first is 1; each goes over all videos."""
+
     def begin(self, name: str, duration: int | None) -> None:
         """A video begins; its claimed length in microseconds, if it claims any."""
 
@@ -21,17 +27,20 @@ class Observer(Protocol):
     def reached(self, time_us: int) -> None:
         """The decoder has come to this time."""
 
-    def end(self, name: str, outcome: str) -> None:
-        """The video is done: indexed, unchanged, or the reason it failed."""
+    def end(self, name: str, outcome: str | None) -> None:
+        """The video is done: indexed, unchanged, or the reason it failed; None: in this pass,
+        and there is nothing to tell."""
 
 
 class Silent:
     """Tells nobody."""
 
+    def note(self, text: str) -> None: ...
+    def turn(self, number: int, of: int) -> None: ...
     def begin(self, name: str, duration: int | None) -> None: ...
     def stage(self, name: str) -> None: ...
     def reached(self, time_us: int) -> None: ...
-    def end(self, name: str, outcome: str) -> None: ...
+    def end(self, name: str, outcome: str | None) -> None: ...
 
 
 class Bars:
@@ -51,6 +60,7 @@ class Bars:
             transient=True,
             disable=not console.is_terminal,
         )
+        self._total = total
         self._all = self._bars.add_task("files", total=total, rate="")
         self._one = self._bars.add_task("", total=None, rate="", visible=False)
         self._name = ""
@@ -69,6 +79,13 @@ class Bars:
     ) -> None:
         self._bars.stop()
 
+    def note(self, text: str) -> None:
+        self._tell(text)
+
+    def turn(self, number: int, of: int) -> None:
+        told = f"files, pass {number} of {of}" if of > 1 else "files"
+        self._bars.update(self._all, description=told, total=self._total * of)
+
     def begin(self, name: str, duration: int | None) -> None:
         self._name = printable(name.rsplit("/", 1)[-1]).encode("utf-8", "replace").decode()[:40]
         self._bars.reset(self._one, total=duration, description=self._name, visible=True, rate="")
@@ -85,8 +102,12 @@ class Bars:
         speed = time_us / 1e6 / max(now - self._began, 1e-3)
         self._bars.update(self._one, completed=time_us, rate=f"{speed:.1f} x real time")
 
-    def end(self, name: str, outcome: str) -> None:
+    def end(self, name: str, outcome: str | None) -> None:
         self._bars.update(self._one, visible=False)
         self._bars.advance(self._all)
-        line = printable(f"{name}: {outcome}").encode("utf-8", "replace").decode()
+        if outcome is not None:
+            self._tell(f"{name}: {outcome}")
+
+    def _tell(self, text: str) -> None:
+        line = printable(text).encode("utf-8", "replace").decode()
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

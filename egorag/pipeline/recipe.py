@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from egorag import registry
 from egorag.encode.base import Encoder
 from egorag.errors import ConfigError
+from egorag.pipeline.planner import memory_of
 from egorag.segment.base import Segmenter
 
 
@@ -20,6 +22,7 @@ class Recipe:
         encoders: by the name the config gives them; the order is the config's.
         settings: each encoder's plain settings, ``_target_`` included, as the catalog keeps them.
         event_seconds: adjacent scenes are grouped into events of about this length.
+        memory: bytes that encoders may take together; None finds it out.
     """
 
     segmenter: Segmenter
@@ -27,20 +30,22 @@ class Recipe:
     settings: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     event_seconds: float = 60.0
     device: str = "cpu"
+    memory: int | None = None
+
+    @cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """By encoder name, computed once: a checkpoint of many GB is hashed for it."""
+        return {name: encoder.fingerprint() for name, encoder in self.encoders.items()}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Recipe:
-        """From the composed config of ``index``.
+        """From the composed config of ``index``; ``prepare`` makes it ready to run.
 
         Raises:
             ConfigError: an unknown plugin, a mistyped key, a value out of range.
         """
         chosen: Mapping[str, Any] = settings.get("encoders") or {}
-        device = str(settings["device"])
-        encoders = {
-            name: _placed(registry.build("encoders", name, node), device)
-            for name, node in chosen.items()
-        }
+        encoders = {name: registry.build("encoders", name, node) for name, node in chosen.items()}
         seconds = settings["events"]["seconds"]
         if not isinstance(seconds, (int, float)) or seconds <= 0:
             raise ConfigError(f"events.seconds must be positive, got {seconds!r}")
@@ -49,12 +54,6 @@ class Recipe:
             encoders=encoders,
             settings={name: dict(node) for name, node in chosen.items()},
             event_seconds=float(seconds),
-            device=device,
+            device=str(settings["device"]),
+            memory=memory_of(settings["memory"]),
         )
-
-
-def _placed(encoder: Encoder, device: str) -> Encoder:
-    """An encoder with what it leaves to the device settled, so that its fingerprint is final."""
-    settle = getattr(encoder, "on", None)
-    placed: Encoder = settle(device) if settle is not None else encoder
-    return placed

@@ -1,19 +1,18 @@
-"""The last stages of a video: text encoders over its documents, then its catalog record."""
+"""The last stages of a video: text encoders over what its scenes say, then its catalog record."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from egorag.encode.base import Document, Medium
-from egorag.media.inputs import Input
-from egorag.media.probe import Facts
+from egorag.encode.base import Medium
 from egorag.media.sampling import FrameSampling
 from egorag.pipeline import documents
 from egorag.pipeline.models import Models
 from egorag.pipeline.progress import Observer
-from egorag.pipeline.work import Work, encoding_of, recall
+from egorag.pipeline.work import Work, recall
 from egorag.pipeline.workers import checked
 from egorag.segment.events import hierarchy
 from egorag.spans import to_us
@@ -22,15 +21,11 @@ from egorag.store.ids import scene_id
 from egorag.types import TimedText, Video
 
 
-def make_record(
-    work: Work, item: Input, facts: Facts | None, models: Models, watch: Observer
-) -> VideoRecord:
-    """Text encoders last, then everything the catalog holds of this video."""
-    texts = [text for name in work.texts for text in _settled(work, name)]
+def make_record(work: Work) -> VideoRecord:
+    """Everything the catalog holds of this video; every encoder has had its turn."""
+    item, facts = work.item, work.facts
+    texts = _texts(work)
     scene_texts = documents.gather(work.scenes, texts)
-    found = [s.document for s in scene_texts]
-    _encode_documents(work, [d for d in found if d is not None], models, watch)
-
     recorded = item.recorded_at or (facts.recorded_at if facts else None)
     sources = _sources(work, Source(str(item.path), recorded))
     video = Video(work.id, sources[0].path, work.duration, recorded, dict(item.metadata))
@@ -69,6 +64,11 @@ def _failures(work: Work) -> list[str]:
     return [f"{e.encoder} failed: {e.error}" for e in work.encodings.values() if e.error]
 
 
+def _texts(work: Work) -> list[TimedText]:
+    """All timed text of the video."""
+    return [text for name in work.texts for text in _settled(work, name)]
+
+
 def _settled(work: Work, name: str) -> list[TimedText]:
     """An encoder's texts; what it saw at sampled times ends no later than the scene it was in."""
     encoder = work.recipe.encoders.get(name)
@@ -78,28 +78,32 @@ def _settled(work: Work, name: str) -> list[TimedText]:
     return work.texts[name]
 
 
-def _encode_documents(work: Work, found: list[Document], models: Models, watch: Observer) -> None:
+def read_documents(work: Work, names: Collection[str], models: Models, watch: Observer) -> None:
+    """Have text encoders ``names`` read what each scene says, once all other encoders are done."""
     artifacts = work.folder.artifacts
+    gathered = documents.gather(work.scenes, _texts(work))
+    found = [s.document for s in gathered if s.document is not None]
     digest = hashlib.sha256(repr([(d.span, d.text) for d in found]).encode()).hexdigest()[:32]
     for name, encoder in work.recipe.encoders.items():
-        if encoder.medium is not Medium.TEXT:
+        if encoder.medium is not Medium.TEXT or name not in names or name in work.encodings:
             continue
         if not found:
             reason = encoder.skip_reason(replace(work.available, text=False))
-            work.encodings[name] = encoding_of(name, encoder, skipped=reason or "no text")
+            work.encodings[name] = work.encoding(name, skipped=reason or "no text")
             continue
         assert encoder.space is not None
-        key = artifacts.key(video=work.id, encoder=encoder.fingerprint(), documents=digest)
-        if recall(work, name, encoder, key):
+        fingerprint = work.recipe.fingerprints[name]
+        key = artifacts.key(video=work.id, encoder=fingerprint, documents=digest)
+        if recall(work, name, key):
             continue
-        models.load([encoder])
+        models.load({name: encoder})
         watch.stage(f"encoding text ({name})")
         try:
             vectors = checked(name, encoder, encoder.encode(found), len(found))
         except Exception as error:  # told with the video, the rest is kept
             reason = f"{type(error).__name__}: {error}"
-            work.encodings[name] = encoding_of(name, encoder, error=reason)
+            work.encodings[name] = work.encoding(name, error=reason)
             continue
-        meta = {"encoder": encoder.fingerprint(), "video": work.id}
+        meta = {"encoder": fingerprint, "video": work.id}
         stored = artifacts.write_vectors(key, vectors, [d.span for d in found], meta)
-        work.encodings[name] = encoding_of(name, encoder, stored=stored, rows=len(found))
+        work.encodings[name] = work.encoding(name, stored=stored, rows=len(found))

@@ -1,4 +1,4 @@
-"""One video, from file to catalog record.
+"""One video, from file to the results of every encoder that reads it.
 
 Every result is an artifact under a key made of what it depends on, so a run does only what is
 missing: a finished encoder is never run again, a changed setting recomputes exactly what depends
@@ -8,42 +8,46 @@ on it, and a run that was killed goes on where it stopped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from egorag.encode.base import Available, Medium
-from egorag.media.inputs import Input
-from egorag.media.probe import content_hash, probe
+from egorag.encode.base import Available, Encoder, Medium
 from egorag.media.sampling import Cue
 from egorag.media.subtitles import read_subtitles, sidecars
 from egorag.pipeline import documents
+from egorag.pipeline.course import Course
 from egorag.pipeline.models import Models
 from egorag.pipeline.onepass import run_pass
 from egorag.pipeline.progress import Observer
 from egorag.pipeline.recipe import Recipe
-from egorag.pipeline.record import make_record
 from egorag.pipeline.work import Work, keep_results, keep_scenes, plan, recall_scenes
 from egorag.segment.given import Given
 from egorag.spans import Span
-from egorag.store.catalog import VideoRecord
 from egorag.store.folder import IndexFolder
 
 
-def index_media(
-    item: Input, recipe: Recipe, folder: IndexFolder, models: Models, watch: Observer
-) -> VideoRecord:
-    """Index one media file and return its record, not yet in the catalog.
+def begin(course: Course, recipe: Recipe, folder: IndexFolder, watch: Observer) -> Work:
+    """What is known of an input before its encoders; what failed in this run stays failed.
 
     Raises:
         MediaError: the file cannot be read; the message says why.
     """
     watch.stage("reading")
-    facts = probe(item.path)
+    texts = course.item.texts
+    work = _media(course, recipe, folder) if texts is None else _corpus(course, recipe, folder)
+    for name, error in course.errors.items():
+        work.encodings[name] = work.encoding(name, error=error)
+    return work
+
+
+def _media(course: Course, recipe: Recipe, folder: IndexFolder) -> Work:
+    item = course.item
+    id, facts = course.look()
     cues, cue_problems, cue_hash = _sidecar_cues(item.path, recipe)
     work = Work(
-        id=content_hash(item.path),
-        path=item.path,
+        id=id,
+        item=item,
         recipe=recipe,
         folder=folder,
         available=Available(
@@ -53,45 +57,23 @@ def index_media(
             text=False,
             transcribed=any(getattr(e, "transcribes", False) for e in recipe.encoders.values()),
         ),
+        facts=facts,
+        segmenter=Given(scenes=_pairs(item.scenes)) if item.scenes else recipe.segmenter,
+        cues=cues,
+        cue_hash=cue_hash,
         problems=[*facts.problems, *cue_problems],
     )
-    segmenter = Given(scenes=_pairs(item.scenes)) if item.scenes else recipe.segmenter
-    cut_key = folder.artifacts.key(video=work.id, scenes=segmenter.fingerprint())
-    recall_scenes(work, cut_key)
-
-    while True:
-        missing = plan(work, cue_hash)
-        if missing or not work.scenes:
-            models.load(missing.values())
-            watch.stage("decoding")
-            result = run_pass(
-                item.path,
-                facts,
-                missing,
-                None if work.scenes else segmenter,
-                work.scenes,
-                watch.reached,
-                cues,
-            )
-            keep_scenes(work, cut_key, result)
-            keep_results(work, cue_hash, result)
-        if not _subtitles_turned_out_empty(work):
-            break
-        # The stream was there but said nothing: what stood back for it now has its turn.
-        work.available = replace(work.available, subtitles=False)
-
-    return make_record(work, item, facts, models, watch)
+    recall_scenes(work)
+    return work
 
 
-def index_text(
-    item: Input, recipe: Recipe, folder: IndexFolder, models: Models, watch: Observer
-) -> VideoRecord:
-    """Index timed text without media (one name of a TEXT.jsonl)."""
-    texts = list(item.texts or ())
+def _corpus(course: Course, recipe: Recipe, folder: IndexFolder) -> Work:
+    """Timed text without media (one name of a TEXT.jsonl)."""
+    texts = list(course.item.texts or ())
     scenes = tuple(documents.corpus_scenes(texts))
-    work = Work(
-        id=item.id,
-        path=item.path,
+    return Work(
+        id=course.item.id,
+        item=course.item,
         recipe=recipe,
         folder=folder,
         available=Available(frames=False, sound=False, subtitles=False, text=True),
@@ -99,8 +81,44 @@ def index_text(
         duration=scenes[-1].end,
         texts={"given": texts},
     )
-    plan(work, "")
-    return make_record(work, item, None, models, watch)
+
+
+def read_media(
+    work: Work, names: Collection[str], models: Models, watch: Observer, *, cut: bool
+) -> None:
+    """Have encoders ``names`` read the file, in one decode, unless their results are there.
+
+    Args:
+        cut: decode it for its scenes alone, if need be.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+    """
+    while True:
+        missing = plan(work, names)
+        if missing or (cut and not work.scenes):
+            models.load(missing)
+            watch.stage("decoding")
+            _decode(work, missing, watch)
+        if not _subtitles_turned_out_empty(work):
+            return
+        # The stream was there but said nothing: what stood back for it now has its turn.
+        work.available = replace(work.available, subtitles=False)
+
+
+def _decode(work: Work, missing: Mapping[str, Encoder], watch: Observer) -> None:
+    assert work.facts is not None
+    result = run_pass(
+        work.item.path,
+        work.facts,
+        missing,
+        None if work.scenes else work.segmenter,
+        work.scenes,
+        watch.reached,
+        work.cues,
+    )
+    keep_scenes(work, result)
+    keep_results(work, result)
 
 
 def _reads(recipe: Recipe, medium: Medium) -> bool:
@@ -129,7 +147,7 @@ def _sidecar_cues(path: Path, recipe: Recipe) -> tuple[tuple[Cue, ...], list[str
 
 
 def _subtitles_turned_out_empty(work: Work) -> bool:
-    if not work.available.subtitles:
+    if not work.available.subtitles or not work.settled_cues:
         return False
     readers = [n for n, e in work.recipe.encoders.items() if e.medium is Medium.CUES]
     if any(work.texts.get(name) for name in readers):

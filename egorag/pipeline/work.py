@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from egorag.encode.base import Available, Encoder, Medium, Over
 from egorag.errors import MediaError, StoreError
+from egorag.media.inputs import Input
+from egorag.media.probe import Facts
+from egorag.media.sampling import Cue
 from egorag.pipeline.onepass import PassResult
 from egorag.pipeline.recipe import Recipe
 from egorag.pipeline.textual import decode_texts, encode_texts
 from egorag.pipeline.workers import Worker
+from egorag.segment.base import Segmenter
 from egorag.spans import Span, check_tiling
 from egorag.store.artifacts import Stored
 from egorag.store.catalog import Encoding
@@ -24,13 +27,22 @@ from egorag.types import TimedText
 
 @dataclass
 class Work:
-    """What is known of one video so far; filled stage by stage."""
+    """What is known of one video so far; filled stage by stage.
+
+    Attributes:
+        facts, segmenter: the file's header and what cuts it; None for timed text without media.
+        cues: of the subtitle files beside the video; ``cue_hash`` is their hash.
+    """
 
     id: str
-    path: Path
+    item: Input
     recipe: Recipe
     folder: IndexFolder
     available: Available
+    facts: Facts | None = None
+    segmenter: Segmenter | None = None
+    cues: tuple[Cue, ...] = ()
+    cue_hash: str = ""
     scenes: tuple[Span, ...] = ()
     duration: int = 0
     texts: dict[str, list[TimedText]] = field(default_factory=dict)
@@ -49,9 +61,42 @@ class Work:
         spans = [[s.start, s.end] for s in self.scenes]
         return hashlib.sha256(json.dumps(spans).encode()).hexdigest()[:32]
 
+    @property
+    def settled_cues(self) -> bool:
+        """Whether every reader of subtitles has had its turn."""
+        readers = [n for n, e in self.recipe.encoders.items() if e.medium is Medium.CUES]
+        return all(name in self.encodings for name in readers)
 
-def recall_scenes(work: Work, key: str) -> None:
+    def encoding(
+        self,
+        name: str,
+        *,
+        stored: Stored | None = None,
+        rows: int = 0,
+        skipped: str | None = None,
+        error: str | None = None,
+    ) -> Encoding:
+        """What encoder ``name`` made of this video, as the catalog keeps it."""
+        return Encoding(
+            encoder=name,
+            fingerprint=self.recipe.fingerprints[name],
+            kind="text" if self.recipe.encoders[name].space is None else "vectors",
+            key=stored.key if stored else None,
+            sha256=stored.sha256 if stored else None,
+            rows=rows,
+            skipped=skipped,
+            error=error,
+        )
+
+
+def _cut_key(work: Work) -> str:
+    assert work.segmenter is not None
+    return work.folder.artifacts.key(video=work.id, scenes=work.segmenter.fingerprint())
+
+
+def recall_scenes(work: Work) -> None:
     artifacts = work.folder.artifacts
+    key = _cut_key(work)
     if artifacts.has(key):
         try:
             kept = artifacts.read_json(key)
@@ -63,7 +108,7 @@ def recall_scenes(work: Work, key: str) -> None:
         work.problems += kept["problems"]
 
 
-def keep_scenes(work: Work, key: str, result: PassResult) -> None:
+def keep_scenes(work: Work, result: PassResult) -> None:
     if work.scenes:
         return
     report = result.report
@@ -78,7 +123,7 @@ def keep_scenes(work: Work, key: str, result: PassResult) -> None:
         problems.append(f"{report.sound_skipped} sound packets could not be decoded")
     work.problems += problems
     work.folder.artifacts.write_json(
-        key,
+        _cut_key(work),
         {
             "scenes": [[s.start, s.end] for s in work.scenes],
             "duration": work.duration,
@@ -87,32 +132,37 @@ def keep_scenes(work: Work, key: str, result: PassResult) -> None:
     )
 
 
-def _key(work: Work, encoder: Encoder, cue_hash: str) -> str:
-    parts = {"video": work.id, "encoder": encoder.fingerprint()}
+def _key(work: Work, name: str) -> str:
+    encoder = work.recipe.encoders[name]
+    parts = {"video": work.id, "encoder": work.recipe.fingerprints[name]}
     if encoder.medium is Medium.CUES:
-        parts["sidecar"] = cue_hash
+        parts["sidecar"] = work.cue_hash
     if encoder.over is Over.SCENES:
         parts["scenes"] = work.segmentation
     return work.folder.artifacts.key(**parts)
 
 
-def plan(work: Work, cue_hash: str) -> dict[str, Encoder]:
-    """The encoders that must see the decoded file; what is done already is taken from disk."""
+def plan(work: Work, names: Collection[str]) -> dict[str, Encoder]:
+    """Of encoders ``names``, those that must see the decoded file; what is done already is taken
+    from disk, and what readers of subtitles found too, because others stand back for it."""
     missing: dict[str, Encoder] = {}
     for name, encoder in work.recipe.encoders.items():
-        if encoder.medium is Medium.TEXT or name in work.encodings:
+        wanted = name in names
+        if name in work.encodings or encoder.medium is Medium.TEXT:
+            continue
+        if not wanted and encoder.medium is not Medium.CUES:
             continue
         reason = encoder.skip_reason(work.available)
         if reason is not None:
-            work.encodings[name] = encoding_of(name, encoder, skipped=reason)
+            work.encodings[name] = work.encoding(name, skipped=reason)
             continue
         unknown_scenes = encoder.over is Over.SCENES and not work.scenes
-        if unknown_scenes or not recall(work, name, encoder, _key(work, encoder, cue_hash)):
+        if (unknown_scenes or not recall(work, name, _key(work, name))) and wanted:
             missing[name] = encoder
     return missing
 
 
-def recall(work: Work, name: str, encoder: Encoder, key: str) -> bool:
+def recall(work: Work, name: str, key: str) -> bool:
     """Take a result from disk; False if it is not there or damaged (then it is made anew)."""
     artifacts = work.folder.artifacts
     if not artifacts.has(key):
@@ -121,7 +171,7 @@ def recall(work: Work, name: str, encoder: Encoder, key: str) -> bool:
         stored = artifacts.stored(key)
         if work.hashes.get(key, stored.sha256) != stored.sha256:
             raise StoreError(f"artifact {key} has changed since it was written")
-        if encoder.space is None:
+        if work.recipe.encoders[name].space is None:
             work.texts[name] = decode_texts(artifacts.read_json(key))
             rows = len(work.texts[name])
         else:
@@ -129,29 +179,29 @@ def recall(work: Work, name: str, encoder: Encoder, key: str) -> bool:
     except StoreError:
         artifacts.discard(key)
         return False
-    work.encodings[name] = encoding_of(name, encoder, stored=stored, rows=rows)
+    work.encodings[name] = work.encoding(name, stored=stored, rows=rows)
     return True
 
 
-def keep_results(work: Work, cue_hash: str, result: PassResult) -> None:
+def keep_results(work: Work, result: PassResult) -> None:
     artifacts = work.folder.artifacts
     for name, worker in result.workers.items():
         encoder = worker.encoder
         if worker.error is not None:
-            work.encodings[name] = encoding_of(name, encoder, error=_reason(worker))
+            work.encodings[name] = work.encoding(name, error=_reason(worker))
             continue
-        key = _key(work, encoder, cue_hash)
+        key = _key(work, name)
         if encoder.space is None:
             texts = _within(worker.texts, work.duration)
             stored = artifacts.write_json(key, encode_texts(texts))
             work.texts[name] = texts
             rows = len(texts)
         else:
-            meta = {"encoder": encoder.fingerprint(), "video": work.id}
+            meta = {"encoder": work.recipe.fingerprints[name], "video": work.id}
             vectors = worker.vectors.reshape(len(worker.spans), encoder.space.dim)
             stored = artifacts.write_vectors(key, vectors, worker.spans, meta)
             rows = len(worker.spans)
-        work.encodings[name] = encoding_of(name, encoder, stored=stored, rows=rows)
+        work.encodings[name] = work.encoding(name, stored=stored, rows=rows)
 
 
 def _within(texts: Sequence[TimedText], duration: int) -> list[TimedText]:
@@ -166,24 +216,3 @@ def _within(texts: Sequence[TimedText], duration: int) -> list[TimedText]:
 
 def _reason(worker: Worker) -> str:
     return f"{type(worker.error).__name__}: {worker.error}"
-
-
-def encoding_of(
-    name: str,
-    encoder: Encoder,
-    *,
-    stored: Stored | None = None,
-    rows: int = 0,
-    skipped: str | None = None,
-    error: str | None = None,
-) -> Encoding:
-    return Encoding(
-        encoder=name,
-        fingerprint=encoder.fingerprint(),
-        kind="text" if encoder.space is None else "vectors",
-        key=stored.key if stored else None,
-        sha256=stored.sha256 if stored else None,
-        rows=rows,
-        skipped=skipped,
-        error=error,
-    )
