@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -120,7 +120,15 @@ class Pretrained:
         Raises:
             ConfigError: not here, with the command that brings it.
         """
-        return checkpoints.find(self.checkpoint, self.revision)
+        return checkpoints.find(self.location(), self.revision, self.weight_files())
+
+    def location(self) -> str:
+        """Hub name or folder of the checkpoint; a family with names of its own looks them up."""
+        return self.checkpoint
+
+    def weight_files(self) -> Sequence[str]:
+        """Patterns of weight files, best first; see ``checkpoints.find``."""
+        return checkpoints.WEIGHTS
 
     def fetch(self) -> None:
         """Have packages and weights here: downloads what is missing, having told what.
@@ -129,7 +137,7 @@ class Pretrained:
             ConfigError: something is missing and cannot be fetched.
         """
         self.check_packages()
-        checkpoints.fetch(self.checkpoint, self.revision, tell)
+        checkpoints.fetch(self.location(), self.revision, tell, self.weight_files())
 
     @classmethod
     def check_packages(cls) -> None:
@@ -214,7 +222,7 @@ class Pretrained:
 
     def share_key(self) -> Hashable:
         """Encoders with equal keys use one model: it counts once in a memory budget."""
-        return (self.family, self.checkpoint, self.revision, self.dtype, self.attention)
+        return (self.family, self.location(), self.revision, self.dtype, self.attention)
 
     def memory(self) -> int:
         """About how many bytes it takes on its device: weights in ``dtype``, and one batch."""
@@ -223,7 +231,7 @@ class Pretrained:
     def weights_memory(self) -> float:
         """Bytes of the weights alone, in ``dtype``."""
         width = _BYTES.get(self.dtype, 4)
-        known = self.published.get(self.checkpoint)
+        known = self.published.get(self.location())
         if known is not None:
             return known.parameters * width
         return self.source().weight_bytes * width / 4  # float32 on disk: never too little

@@ -85,12 +85,14 @@ class Checkpoint:
         return f"{self.name} (sha256 {self.sha256[:12]})"
 
 
-def find(name: str, revision: str | None = None) -> Checkpoint:
+def find(name: str, revision: str | None = None, weights: Sequence[str] = WEIGHTS) -> Checkpoint:
     """The checkpoint on this disk; never touches the network.
 
     Args:
         name: a local folder, or a hub name such as ``facebook/vjepa2-vitl-fpc64-256``.
         revision: of the hub: a commit, tag or branch; None is the default branch as last fetched.
+        weights: patterns of weight files, best first; where a repository holds a model in several
+            layouts, the first that is there is the checkpoint's.
 
     Raises:
         ConfigError: a folder that does not exist or holds no weights.
@@ -100,22 +102,27 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise ConfigError(f"checkpoint {name!r} is not a folder; give a folder or a hub name")
-        if not _complete(folder):
+        if not _complete(folder, weights):
             raise ConfigError(
                 f"checkpoint folder {name!r} holds no whole set of weights ({', '.join(WEIGHTS)}); "
                 "give the folder that `save_pretrained` wrote, with all its shards"
             )
-        return _checkpoint(name, folder)
-    snapshot = _cached(name, revision)
-    if snapshot is None or not _complete(snapshot):
+        return _checkpoint(name, folder, weights)
+    snapshot = _cached(name, revision, weights)
+    if snapshot is None or not _complete(snapshot, weights):
         raise MissingWeightsError(
             f"the weights of {name}{f' at {revision}' if revision else ''} are not on this machine",
             download_command(name, revision),
         )
-    return _checkpoint(name, snapshot)
+    return _checkpoint(name, snapshot, weights)
 
 
-def fetch(name: str, revision: str | None, tell: Callable[[str], None]) -> Checkpoint:
+def fetch(
+    name: str,
+    revision: str | None,
+    tell: Callable[[str], None],
+    weights: Sequence[str] = WEIGHTS,
+) -> Checkpoint:
     """The checkpoint, downloaded first if it is a hub name that is not cached.
 
     Licence, size and gated access are told before the download starts.
@@ -124,7 +131,7 @@ def fetch(name: str, revision: str | None, tell: Callable[[str], None]) -> Check
         ConfigError: offline, no such name or revision, or access not granted; says what to do.
     """
     try:
-        return find(name, revision)
+        return find(name, revision, weights)
     except MissingWeightsError as missing:
         import huggingface_hub
         from huggingface_hub import errors
@@ -138,7 +145,7 @@ def fetch(name: str, revision: str | None, tell: Callable[[str], None]) -> Check
         try:
             info = huggingface_hub.HfApi().model_info(name, revision=revision, files_metadata=True)
             sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
-            wanted = relevant(sizes)
+            wanted = relevant(sizes, weights)
             tell(_announcement(name, info, sum(sizes[n] for n in wanted)))
             huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
         except errors.GatedRepoError as error:
@@ -161,7 +168,7 @@ def fetch(name: str, revision: str | None, tell: Callable[[str], None]) -> Check
                 "encoders.NAME.checkpoint=FOLDER",
                 missing.mend,
             ) from error
-        return find(name, revision)
+        return find(name, revision, weights)
 
 
 def is_path(name: str) -> bool:
@@ -176,21 +183,21 @@ def download_command(name: str, revision: str | None = None) -> str:
     return f"hf download {name}" + (f" --revision {revision}" if revision else "")
 
 
-def relevant(names: Iterable[str]) -> list[str]:
+def relevant(names: Iterable[str], weights: Sequence[str] = WEIGHTS) -> list[str]:
     """Of a checkpoint's files, those that decide its output: one kind of weights, and the data.
 
     >>> relevant(["model.safetensors", "pytorch_model.bin", "config.json", "onnx/model.onnx"])
     ['config.json', 'model.safetensors']
     """
     kept = [n for n in sorted(names) if not _aside(n)]
-    for pattern in WEIGHTS:
-        weights = [n for n in kept if fnmatch.fnmatch(n, pattern)]
-        if weights:
+    for pattern in weights:
+        chosen = [n for n in kept if fnmatch.fnmatch(n, pattern)]
+        if chosen:
             break
     else:
-        weights = []
+        chosen = []
     # The index of a weight kind that is not used says nothing.
-    suffixes = {Path(n).suffix for n in weights}
+    suffixes = {Path(n).suffix for n in chosen}
     data = [
         n
         for n in kept
@@ -199,7 +206,7 @@ def relevant(names: Iterable[str]) -> list[str]:
             n.endswith(".index.json") and Path(n[: -len(".index.json")]).suffix not in suffixes
         )
     ]
-    return sorted({*weights, *data})
+    return sorted({*chosen, *data})
 
 
 def _aside(name: str) -> bool:
@@ -209,10 +216,10 @@ def _aside(name: str) -> bool:
     )
 
 
-def _complete(folder: Path) -> bool:
+def _complete(folder: Path, weights: Sequence[str]) -> bool:
     """Whether weights are there and no shard that an index names is missing."""
-    names = _names(folder)
-    if not any(fnmatch.fnmatch(n, p) for n in names for p in WEIGHTS):
+    names = _names(folder, weights)
+    if not any(fnmatch.fnmatch(n, p) for n in names for p in weights):
         return False
     for name in names:
         if name.endswith(".index.json"):
@@ -224,12 +231,13 @@ def _complete(folder: Path) -> bool:
     return True
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: Path, weights: Sequence[str]) -> list[str]:
     """Relative paths of the relevant files."""
-    return relevant(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    files = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return relevant(files, weights)
 
 
-def _cached(name: str, revision: str | None) -> Path | None:
+def _cached(name: str, revision: str | None, weights: Sequence[str]) -> Path | None:
     """The hub cache's snapshot folder; None if there is none, or not all of what counts."""
     try:
         import huggingface_hub
@@ -239,7 +247,7 @@ def _cached(name: str, revision: str | None) -> Path | None:
     try:
         try:
             listed = huggingface_hub.get_cached_repo_tree(name, revision=revision)
-            wanted = relevant(file.path for file in listed)
+            wanted = relevant((file.path for file in listed), weights)
         except errors.CachedRepoTreeNotFoundError:
             wanted = None  # fetched by a tool that keeps no listing
         found = huggingface_hub.snapshot_download(
@@ -252,8 +260,8 @@ def _cached(name: str, revision: str | None) -> Path | None:
     return Path(found)
 
 
-def _checkpoint(name: str, folder: Path) -> Checkpoint:
-    return Checkpoint(name, folder, {n: _sha256(folder / n) for n in _names(folder)})
+def _checkpoint(name: str, folder: Path, weights: Sequence[str]) -> Checkpoint:
+    return Checkpoint(name, folder, {n: _sha256(folder / n) for n in _names(folder, weights)})
 
 
 def _sha256(path: Path) -> str:
