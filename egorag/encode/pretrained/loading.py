@@ -21,7 +21,11 @@ class MismatchError(ConfigError):
 
 
 def load_model(
-    architecture: Any, checkpoint: Checkpoint, placement: Placement, ignore: Sequence[str] = ()
+    architecture: Any,
+    checkpoint: Checkpoint,
+    placement: Placement,
+    ignore: Sequence[str] = (),
+    **options: Any,
 ) -> Any:
     """A transformers model in eval mode on its device, every parameter from the checkpoint.
 
@@ -29,6 +33,7 @@ def load_model(
         architecture: a class with ``from_pretrained``, e.g. ``transformers.VJEPA2Model``.
         ignore: regular expressions of tensor names the checkpoint may have beyond the model
             (a head that is not used). Missing ones are never ignored.
+        options: for ``from_pretrained``, e.g. ``key_mapping`` where only a part is loaded.
 
     Raises:
         MismatchError: tensors are missing, left over or of another shape.
@@ -46,6 +51,7 @@ def load_model(
                 dtype=placement.torch_dtype,
                 weights_only=True,
                 **chosen,
+                **options,
             )
         except (ImportError, torch.OutOfMemoryError):
             raise
