@@ -37,6 +37,7 @@ class SoundWindows(Pretrained):
 
     medium: ClassVar[Medium] = Medium.SOUND
     extra: ClassVar[str] = "audio"
+    queried_by: ClassVar[Sequence[str]] = ("text", "sound")
     working_bytes: ClassVar[float] = 1.5e9
 
     hop: float | None = None
@@ -55,7 +56,7 @@ class SoundWindows(Pretrained):
     @property
     def space(self) -> EmbeddingSpace:
         """Unit length; text and sounds enter it."""
-        return self.space_of(self._dim(), "text", "sound")
+        return self.space_of(self._dim(), *self.queried_by)
 
     def _window(self) -> tuple[int, int]:
         """Sampling rate in Hz, and samples of the longest sound the model hears at once."""
