@@ -9,26 +9,23 @@ from egorag.cli import Result, main
 ABOUT = """Say which encoders can run here, what each lacks, and the command that mends it.
 
   python -m egorag.doctor
-  python -m egorag.doctor output=json"""
+  python -m egorag.doctor output=json
+
+Nothing is downloaded and no weights are loaded. Exit code 1 if an encoder of the default set
+cannot run; the others may lack weights or packages until you choose them."""
 
 
 def run(settings: dict[str, Any]) -> Result:
-    """Check the machine and every registered encoder."""
-    from egorag.checkup import check_encoders, check_machine
+    """Check the machine and every encoder that a config can name."""
+    from egorag.checkup.encoders import check_encoders
+    from egorag.checkup.machine import check_machine
+    from egorag.checkup.told import told
 
-    machine = check_machine()
-    encoders = check_encoders(settings["device"])
-    lines = [f"{name}: {value}" for name, value in machine.items()]
-    lines.append("")
-    for name, found in encoders.items():
-        reads = f"reads {found['medium']}, yields {found['yields']}" if found["medium"] else ""
-        if found["ok"]:
-            lines.append(f"  ok       {name:12} {reads} (loads in {found['seconds']:.1f} s)")
-        else:
-            lines.append(f"  missing  {name:12} {found['lacks']}")
-            lines.append(f"           mend it: {found['mend']}")
-    broken = [name for name, found in encoders.items() if not found["ok"]]
-    return Result({"machine": machine, "encoders": encoders}, "\n".join(lines), 1 if broken else 0)
+    device = str(settings["device"])
+    machine, rows = check_machine(device), check_encoders(device)
+    fine = all(row.fine for row in rows.values() if row.default)
+    data = {"machine": machine, "encoders": {name: row.to_json() for name, row in rows.items()}}
+    return Result(data, told(machine, rows), 0 if fine else 1)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ def run(settings: dict[str, Any]) -> Result:
             f"  {name}: {count} videos of earlier runs were read with other settings and are not "
             "found through it; index them again"
         )
+    for name, did in summary.encoders.items():
+        if did["checkpoint"] is not None:
+            where = f"{did['checkpoint']}, {did['dtype']} on {did['device']}"
+            lines.append(f"  {name} ({where}): {did['does']}" if did["does"] else f"  {name}: {where}")
     return Result(summary.to_json(), "\n".join(lines), 1 if summary.failed else 0)
 
 

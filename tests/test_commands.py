@@ -239,13 +239,16 @@ def test_export_reads_back(sample_index, command, tmp_path) -> None:  # type: ig
 
 
 def test_doctor_tells_of_every_encoder(command) -> None:  # type: ignore[no-untyped-def]
-    from egorag import registry
+    from egorag import config
 
     done = command("doctor", "output=json")
     got = one_json(done.stdout)
     assert done.returncode == 0, done.stdout
-    assert set(got["encoders"]) == set(registry.plugins("encoders"))
+    assert set(got["encoders"]) >= set(config.options()["encoder"])
     assert got["encoders"]["minilm"]["queries"] == ["text"]
+    default = config.compose("index", ["input=x", "index=y"])["encoders"]
+    assert {n for n, row in got["encoders"].items() if row["default"]} == set(default)
+    assert all(got["encoders"][name]["state"] == "ready" for name in default)
 
 
 def test_a_rough_transcript_is_called_one(shared_data, command, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -64,7 +64,8 @@ class Models:
         if _out_of_memory(error):
             needs = getattr(encoder, "memory", None)
             about = f" (it needs about {gigabytes(needs())})" if needs is not None else ""
-            beside = f" beside {', '.join(self._loaded)}" if self._loaded else ""
+            others = ", ".join(n for n, e in self._loaded.items() if hasattr(e, "memory"))
+            beside = f" beside {others}" if others else ""
             return (
                 f"encoder {name} does not fit into the memory of {self._device}{beside}{about}. "
                 "Set memory=...GB lower for more passes with fewer models at once, choose a "

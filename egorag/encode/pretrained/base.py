@@ -77,6 +77,8 @@ class Pretrained:
     """Modules it imports, and the package each comes in."""
     extra: ClassVar[str] = "vision"
     """The extra of egorag that installs them."""
+    queried_by: ClassVar[Sequence[str]] = ()
+    """Media that can query its space, told where its weights are not here; ``space`` decides."""
     published: ClassVar[Mapping[str, Published]] = {}
     """By hub name."""
     working_bytes: ClassVar[float] = 0.5e9

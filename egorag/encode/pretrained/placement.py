@@ -39,6 +39,8 @@ def device_of(device: str) -> str:
     Raises:
         ConfigError: torch does not have that device.
     """
+    if device == "cpu":
+        return device  # known without torch
     import torch
 
     if device == "auto":
