@@ -34,6 +34,9 @@ TUBELET = 2
 SHORTEST = 16
 """Frames of the shortest clips the model was trained on; a still is shown to it this often."""
 
+ENOUGH = 32_768
+"""Tokens that fill a GPU: in larger batches it would only wait while the CPU prepares them."""
+
 TokenMap = npt.NDArray[np.float16]
 Images = Sequence[npt.NDArray[np.uint8]]
 
@@ -151,10 +154,9 @@ class VJEPA2(Pretrained):
             )
         key = ("model", self.share_key(), placement)
         held = acquire(key, lambda: load_model(transformers.VJEPA2Model, source, placement))
-        return _Loaded(held, processor, self._batches(placement.device), placement.device)
-
-    def _batches(self, device: str) -> Batches:
-        return Batches(device, self.batch, cpu=1, most=16)
+        tokens = self.frames // TUBELET * (self.crop // held.model.config.patch_size) ** 2
+        batches = Batches(placement.device, self.batch, cpu=1, most=max(1, ENOUGH // tokens))
+        return _Loaded(held, processor, batches, placement.device)
 
     def setup(self, device: str = "cpu") -> None:
         """Load the weights; on a GPU, find the batch by a clip of full length, the largest."""
@@ -292,12 +294,11 @@ def _on(device: str, images: Images) -> Any:
     """uint8 [frames, 3, height, width] on the device: a quarter of what float32 would move."""
     import torch
 
-    stacked = torch.from_numpy(np.stack(images))
-    if device.startswith("cuda"):
-        stacked = stacked.pin_memory().to(device, non_blocking=True)
-    else:
-        stacked = stacked.to(device)
-    return stacked.permute(0, 3, 1, 2)
+    shape = (len(images), *images[0].shape)
+    # Pinned, so that the copy does not wait for what the GPU is still at.
+    stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=device.startswith("cuda"))
+    np.stack(images, out=stacked.numpy())
+    return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
 def _processor_settings(source: Any) -> dict[str, Any]:

@@ -330,3 +330,12 @@ def test_the_full_size_architecture_has_the_published_width_and_parameters(prese
     processor = transformers.VJEPA2VideoProcessor.from_pretrained(folder)
     assert processor.size["shortest_edge"] == shortest == int(crop * 256 / 224)
     assert processor.crop_size["height"] == model.config.crop_size == crop
+
+
+def test_the_benchmarks_formula_counts_the_operations_that_torch_counts(encoder: VJEPA2) -> None:
+    """``benchmarks/encoders.py`` tells V-JEPA 2's rate by it."""
+    from benchmarks.encoders_rates import counted_tflop, vjepa2_tflop
+
+    config = encoder.loaded.held.model.config
+    counted = counted_tflop(lambda: encoder.encode([scene(8)]))
+    assert vjepa2_tflop(config, 8) == pytest.approx(counted, rel=1e-6)
