@@ -48,6 +48,7 @@ def load_model(
                 str(checkpoint.folder),
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, by name
                 dtype=placement.torch_dtype,
                 weights_only=True,
                 **chosen,
