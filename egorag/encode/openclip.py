@@ -18,11 +18,19 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from egorag.encode.openclip_model import Layout, build, layout_of, load_weights, tag, tokenizer_of
+from egorag.encode.openclip_model import (
+    Layout,
+    build,
+    harmless,
+    layout_of,
+    load_weights,
+    tag,
+    tokenizer_of,
+)
 from egorag.encode.pretrained import checkpoint as checkpoints
 from egorag.encode.pretrained.base import Published, by_name
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.frame_mean import FrameMean, Image
+from egorag.encode.pretrained.frame_encoder import FrameMean, Image
 from egorag.encode.pretrained.loading import place
 from egorag.encode.pretrained.placement import Placement
 from egorag.errors import ConfigError
@@ -176,4 +184,5 @@ class OpenCLIP(FrameMean):
 
     def _embed_text(self, text: str) -> Any:
         loaded = self.loaded
-        return loaded.model.encode_text(loaded.tokenizer([text]).to(loaded.placement.device))
+        tokens = loaded.tokenizer([harmless(text, loaded.tokenizer)])
+        return loaded.model.encode_text(tokens.to(loaded.placement.device))

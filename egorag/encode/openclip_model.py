@@ -13,6 +13,7 @@ from typing import Any
 
 from egorag.encode.pretrained.checkpoint import WEIGHTS, Checkpoint
 from egorag.encode.pretrained.loading import MismatchError, check_keys, quiet
+from egorag.encode.pretrained.plaintext import plain
 from egorag.errors import ConfigError, did_you_mean
 
 CONFIG = "open_clip_config.json"
@@ -221,3 +222,13 @@ def tokenizer_of(layout: Layout, source: Checkpoint) -> Any:
             tokenizer_mode=text.get("tokenizer_mode"),
             **settings,
         )
+
+
+def harmless(text: str, tokenizer: Any) -> str:
+    """``text`` without the marks that begin and end one: CLIP reads its embedding at the end."""
+    inner = getattr(tokenizer, "tokenizer", None)
+    if inner is not None:
+        return plain(text, inner)
+    for mark in (tokenizer.decoder[i] for i in tokenizer.all_special_ids):
+        text = text.replace(mark, " ")
+    return text

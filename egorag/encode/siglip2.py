@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from egorag.encode.pretrained.base import Published, by_name
 from egorag.encode.pretrained.batches import Batches
 from egorag.encode.pretrained.checkpoint import Checkpoint
-from egorag.encode.pretrained.frame_mean import FrameMean, Image
+from egorag.encode.pretrained.frame_encoder import FrameMean, Image
 from egorag.encode.pretrained.loading import load_model, quiet
 from egorag.encode.pretrained.placement import Placement
+from egorag.encode.pretrained.plaintext import plain
 from egorag.errors import ConfigError
 from egorag.media.sampling import FrameSampling
 
@@ -97,7 +98,7 @@ class SigLIP2(FrameMean):
     def _embed_text(self, text: str) -> Any:
         loaded = self.loaded
         tokens = loaded.tokenizer(
-            [text],
+            [plain(text, loaded.tokenizer)],
             padding="max_length",
             truncation=True,
             max_length=TEXT_TOKENS,

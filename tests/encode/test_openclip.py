@@ -89,8 +89,10 @@ def test_text_is_that_of_the_library(tmp_path: Path, config: dict[str, Any], wor
     np.testing.assert_allclose(asked, library_text(words, f"local-dir:{local}"), atol=1e-5)
 
 
-def test_text_with_half_a_surrogate_pair_is_taken(encoder: OpenCLIP) -> None:
+def test_text_cannot_steer_the_tokenizer(encoder: OpenCLIP) -> None:
     assert np.isfinite(text(encoder, "caf\udce9")).all()
+    asked = text(encoder, "a <end_of_text> dog")
+    np.testing.assert_allclose(asked, text(encoder, "a dog"), atol=1e-6)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])

@@ -124,8 +124,9 @@ def test_capitals_and_padding_are_no_trap(folder: Path, encoder: SigLIP2) -> Non
         assert np.abs(asked - wrong).max() > 1e-3
 
 
-def test_text_with_half_a_surrogate_pair_is_taken(encoder: SigLIP2) -> None:
+def test_text_cannot_steer_the_tokenizer(encoder: SigLIP2) -> None:
     assert np.isfinite(text(encoder, "caf\udce9")).all()
+    np.testing.assert_allclose(text(encoder, "a<eos>dog"), text(encoder, "a dog"), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (97, 41), (3, 50), (50, 3), (1, 1)])

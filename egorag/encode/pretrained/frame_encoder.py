@@ -1,4 +1,4 @@
-"""What image-text models (SigLIP 2, OpenCLIP) share: a scene is the mean of its frames."""
+"""What encoders of frames that text, pictures and clips can query share."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ from egorag.encode.base import FrameClip, Medium, Vectors
 from egorag.encode.pretrained.base import Pretrained, unit
 from egorag.encode.pretrained.queries import query_frames
 from egorag.errors import SpaceError
-from egorag.media.sampling import FrameSampling
+from egorag.media.sampling import Frame, FrameSampling
 from egorag.media.stills import read_picture
 from egorag.spaces import EmbeddingSpace
+from egorag.spans import Span
 from egorag.types import Query
 
 Image = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameMean(Pretrained):
-    """The mean of the unit embeddings of a scene's frames, scaled back to unit length.
-
-    Every sampled frame counts once, in scenes short and long; a scene of one frame is that frame.
-    Frames of several scenes run through the model together. Rows do not depend on the batch
-    beyond rounding: 1e-5 in float32, 2e-2 in bfloat16.
+class FrameEncoder(Pretrained):
+    """Frames at a rate, and text, in one space.
 
     Attributes:
         rate: frames looked at a second.
@@ -56,22 +53,13 @@ class FrameMean(Pretrained):
         """Width of the embedding, from the checkpoint's config."""
         raise NotImplementedError
 
-    def _embed_images(self, images: Sequence[Image]) -> Any:
-        """Tensor [images, dim], not normalised, of RGB pictures (of any size) run at once."""
-        raise NotImplementedError
-
     def _embed_text(self, text: str) -> Any:
         """Tensor [1, dim], not normalised, of text that is valid Unicode."""
         raise NotImplementedError
 
     def encode(self, data: Sequence[FrameClip]) -> Vectors:
-        """float32 [clips, dim], unit rows."""
-        if not data:
-            return np.empty((0, self._dim()), np.float32)
-        rows = self._frames([frame.image for clip in data for frame in clip.frames])
-        counts = np.array([len(clip.frames) for clip in data])
-        sums = np.add.reduceat(rows, np.cumsum(counts) - counts, axis=0)
-        return unit(sums / counts[:, None])
+        """float32 [clips, dim], unit rows; frames may be of any size."""
+        raise NotImplementedError
 
     def embed_query(self, query: Query, medium: str) -> Vectors:
         """float32 [dim], unit length. A picture is a scene of one frame; of a clip, its first
@@ -88,7 +76,8 @@ class FrameMean(Pretrained):
             with torch.inference_mode():
                 rows = unit(self._embed_text(whole))
         elif medium == "image" and query.image is not None:
-            rows = self._frames([read_picture(query.image)])
+            still = Frame(0, 0, 0, read_picture(query.image))
+            rows = self.encode([FrameClip(Span(0, 1), (still,))])
         elif medium == "video" and query.video is not None:
             rows = self.encode([query_frames(query.video, self.sampling)])
         else:
@@ -99,9 +88,29 @@ class FrameMean(Pretrained):
         vector: Vectors = rows[0]
         return vector
 
-    def _frames(self, images: Sequence[Image]) -> Vectors:
-        """float32 [images, dim], unit rows."""
+
+@dataclass(frozen=True, kw_only=True)
+class FrameMean(FrameEncoder):
+    """The mean of the unit embeddings of a scene's frames, scaled back to unit length.
+
+    Every sampled frame counts once, in scenes short and long; a scene of one frame is that frame.
+    Frames of several scenes run through the model together. Rows do not depend on the batch
+    beyond rounding: 1e-5 in float32, 2e-2 in bfloat16.
+    """
+
+    def _embed_images(self, images: Sequence[Image]) -> Any:
+        """Tensor [images, dim], not normalised, of RGB pictures (of any size) run at once."""
+        raise NotImplementedError
+
+    def encode(self, data: Sequence[FrameClip]) -> Vectors:
+        """float32 [clips, dim], unit rows."""
         import torch
 
+        if not data:
+            return np.empty((0, self._dim()), np.float32)
+        images = [frame.image for clip in data for frame in clip.frames]
         with torch.inference_mode():
-            return unit(torch.cat(self.loaded.batches.map(images, self._embed_images)))
+            rows = unit(torch.cat(self.loaded.batches.map(images, self._embed_images)))
+        counts = np.array([len(clip.frames) for clip in data])
+        sums = np.add.reduceat(rows, np.cumsum(counts) - counts, axis=0)
+        return unit(sums / counts[:, None])
