@@ -47,8 +47,8 @@ class Fake(Pretrained):
 
     Attributes:
         size, work: bytes of its weights and its batch, for the planner.
-        fault: ``fetch``, ``setup``, ``memory`` (as a full GPU fails), or ``encode N``: fails on
-            the Nth video.
+        fault: ``fetch``, ``setup``, ``memory`` and ``gpu memory`` (as full ones fail), or
+            ``encode N``: fails on the Nth video.
     """
 
     family: ClassVar[str] = "fake"
@@ -103,6 +103,10 @@ class Fake(Pretrained):
             raise ConfigError("its weights are of another model")
         if self.fault == "memory":
             raise MemoryError
+        if self.fault == "gpu memory":
+            import torch
+
+            raise torch.OutOfMemoryError("CUDA out of memory")
         return load_file(self.source().folder / "model.safetensors")["weights"]
 
     def close(self) -> None:

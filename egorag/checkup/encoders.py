@@ -16,6 +16,7 @@ from egorag import __version__, config, registry
 from egorag.encode.base import Encoder
 from egorag.encode.pretrained.base import Pretrained
 from egorag.encode.pretrained.checkpoint import MissingWeightsError
+from egorag.encode.pretrained.placement import device_of
 from egorag.errors import EgoragError, MissingPackageError
 
 READY = "ready"
@@ -74,19 +75,31 @@ class Row:
 
 
 def check_encoders(device: str) -> dict[str, Row]:
-    """Every preset by name, and every registered class that no preset here names."""
+    """Every preset by name, and every registered class that no preset here names.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    place = _place(device)
     nodes, default = _presets()
     named = {node.get("_target_") for node in nodes.values()}
-    rows = {name: _row(name, node, device) for name, node in sorted(nodes.items())}
+    rows = {name: _row(name, node, place) for name, node in sorted(nodes.items())}
     for name, point in sorted(registry.plugins("encoders").items()):
         target = point.value.replace(":", ".")
         if target not in named:
             key = name if name not in rows else point.value
-            rows[key] = _row(name, {"_target_": target}, device)
+            rows[key] = _row(name, {"_target_": target}, place)
             rows[key].preset = False
     for name in default:
         rows[name].default = True
     return rows
+
+
+def _place(device: str) -> str:
+    try:
+        return device_of(device)
+    except ImportError:  # no torch: then only the CPU
+        return "cpu"
 
 
 def _presets() -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -21,12 +21,14 @@ def account(recipe: Recipe) -> dict[str, dict[str, Any]]:
         name: {
             "does": _described(encoder),
             "fingerprint": recipe.fingerprints[name],
-            "space": None if encoder.space is None else encoder.space.to_json(),
+            "space": None if space is None else space.to_json(),
             "checkpoint": getattr(encoder, "checkpoint", None),
             "device": _device(encoder, recipe.device),
             "dtype": getattr(encoder, "dtype", None),
         }
-        for name, encoder in recipe.encoders.items()
+        for (name, encoder), space in zip(
+            recipe.encoders.items(), recipe.spaces.values(), strict=True
+        )
     }
 
 
@@ -46,4 +48,7 @@ def _device(encoder: Encoder, device: str) -> str | None:
         return None
     from egorag.encode.pretrained.placement import device_of
 
-    return device_of(device)
+    try:
+        return device_of(device)
+    except ImportError:  # no torch: then only the CPU
+        return "cpu"

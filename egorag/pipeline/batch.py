@@ -99,10 +99,10 @@ class _Run:
         except (StoreError, SetupError):
             raise
         except EgoragError as error:
-            course.outcome = Outcome(path, None, str(error))
+            course.end(Outcome(path, None, str(error)))
             self.watch.end(path, f"failed: {error}")
             return
-        course.outcome = Outcome(path, record, None, bool(changed))
+        course.end(Outcome(path, record, None, bool(changed)))
         scenes = sum(scene.level == 0 for scene in record.scenes)
         count = f"{scenes} scene{'s' * (scenes != 1)}{'' if changed else ', unchanged'}"
         self.watch.end(path, "; ".join((count, *record.problems)))
@@ -129,7 +129,7 @@ def _rows(recipe: Recipe) -> list[EncoderRow]:
         EncoderRow(
             name=name,
             fingerprint=recipe.fingerprints[name],
-            space=encoder.space,
+            space=recipe.spaces[name],
             settings=dict(recipe.settings[name]),
             medium=encoder.medium.value,
         )

@@ -12,22 +12,28 @@ from egorag.pipeline.outcome import Outcome
 
 @dataclass
 class Course:
-    """One input on its way through the passes.
-
-    Attributes:
-        outcome: what became of it, once that is certain; no later pass touches it then.
-    """
+    """One input on its way through the passes."""
 
     item: Input
-    outcome: Outcome | None = None
+    _outcome: Outcome | None = None
     _errors: dict[str, str] = field(default_factory=dict)
     _read: tuple[str, Facts] | None = None
     _state: tuple[int, int] | None = None
 
     @property
+    def outcome(self) -> Outcome | None:
+        """What became of it, once that is certain; no later pass touches it then."""
+        return self._outcome
+
+    @property
     def kept(self) -> bool:
         """Whether its record is in the catalog."""
-        return self.outcome is not None and self.outcome.record is not None
+        return self._outcome is not None and self._outcome.record is not None
+
+    def end(self, outcome: Outcome) -> None:
+        """It is certain; nothing else need be remembered."""
+        self._outcome = outcome
+        self._read = None
 
     @property
     def errors(self) -> Mapping[str, str]:

@@ -5,10 +5,12 @@ A run takes hours. What would stop it is found out first, all of it, and told at
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from egorag.encode.base import Encoder
+from egorag.encode.pretrained.placement import device_of
 from egorag.errors import EgoragError
 from egorag.pipeline.models import SetupError
 from egorag.pipeline.recipe import Recipe
@@ -22,9 +24,13 @@ def prepare(recipe: Recipe) -> Recipe:
 
     Raises:
         SetupError: names every encoder that cannot run, and what mends it.
+        ConfigError: the device is not there.
     """
     encoders = recipe.encoders
     _each(encoders, "check_packages")
+    if any(hasattr(encoder, "on") for encoder in encoders.values()):
+        with contextlib.suppress(ImportError):  # encoders without torch run where they can
+            device_of(recipe.device)
     settled = {name: _settled(encoder, recipe.device) for name, encoder in encoders.items()}
     _each(settled, "fetch")
     return replace(recipe, encoders=settled)

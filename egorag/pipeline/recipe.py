@@ -12,6 +12,7 @@ from egorag.encode.base import Encoder
 from egorag.errors import ConfigError
 from egorag.pipeline.planner import memory_of
 from egorag.segment.base import Segmenter
+from egorag.spaces import EmbeddingSpace
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Recipe:
     def fingerprints(self) -> Mapping[str, str]:
         """By encoder name, computed once: a checkpoint of many GB is hashed for it."""
         return {name: encoder.fingerprint() for name, encoder in self.encoders.items()}
+
+    @cached_property
+    def spaces(self) -> Mapping[str, EmbeddingSpace | None]:
+        """By encoder name, likewise."""
+        return {name: encoder.space for name, encoder in self.encoders.items()}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Recipe:

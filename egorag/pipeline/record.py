@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from egorag.encode.base import Medium
 from egorag.media.sampling import FrameSampling
 from egorag.pipeline import documents
+from egorag.pipeline.documents import SceneTexts
 from egorag.pipeline.models import Models
 from egorag.pipeline.progress import Observer
 from egorag.pipeline.work import Work, recall
@@ -21,20 +22,32 @@ from egorag.store.ids import scene_id
 from egorag.types import TimedText, Video
 
 
-def make_record(work: Work) -> VideoRecord:
+@dataclass(frozen=True)
+class Said:
+    """All timed text of a video, and the texts of each scene."""
+
+    texts: list[TimedText]
+    scenes: list[SceneTexts]
+
+
+def said_in(work: Work) -> Said:
+    """Once every encoder of media has had its turn."""
+    texts = [text for name in work.texts for text in _settled(work, name)]
+    return Said(texts, documents.gather(work.scenes, texts))
+
+
+def make_record(work: Work, said: Said) -> VideoRecord:
     """Everything the catalog holds of this video; every encoder has had its turn."""
     item, facts = work.item, work.facts
-    texts = _texts(work)
-    scene_texts = documents.gather(work.scenes, texts)
     recorded = item.recorded_at or (facts.recorded_at if facts else None)
     sources = _sources(work, Source(str(item.path), recorded))
     video = Video(work.id, sources[0].path, work.duration, recorded, dict(item.metadata))
     scenes = hierarchy(
-        work.id, work.scenes, [s.known_at for s in scene_texts], work.recipe.event_seconds, scene_id
+        work.id, work.scenes, [s.known_at for s in said.scenes], work.recipe.event_seconds, scene_id
     )
     by_id: dict[int, SceneText] = {}
     for scene in scenes:
-        inside = [t for t in scene_texts if scene.span.start <= t.span.start < scene.span.end]
+        inside = [t for t in said.scenes if scene.span.start <= t.span.start < scene.span.end]
         by_id[scene.id] = SceneText(
             speech=" ".join(t.speech for t in inside if t.speech),
             visuals=" ".join(t.visuals for t in inside if t.visuals),
@@ -43,7 +56,7 @@ def make_record(work: Work) -> VideoRecord:
         video=video,
         segmentation=work.segmentation,
         scenes=scenes,
-        texts=tuple(sorted(texts, key=lambda t: (t.span, t.track, t.source, t.text))),
+        texts=tuple(sorted(said.texts, key=lambda t: (t.span, t.track, t.source, t.text))),
         documents=by_id,
         encodings=tuple(work.encodings[name] for name in sorted(work.encodings)),
         sources=sources,
@@ -64,11 +77,6 @@ def _failures(work: Work) -> list[str]:
     return [f"{e.encoder} failed: {e.error}" for e in work.encodings.values() if e.error]
 
 
-def _texts(work: Work) -> list[TimedText]:
-    """All timed text of the video."""
-    return [text for name in work.texts for text in _settled(work, name)]
-
-
 def _settled(work: Work, name: str) -> list[TimedText]:
     """An encoder's texts; what it saw at sampled times ends no later than the scene it was in."""
     encoder = work.recipe.encoders.get(name)
@@ -78,11 +86,12 @@ def _settled(work: Work, name: str) -> list[TimedText]:
     return work.texts[name]
 
 
-def read_documents(work: Work, names: Collection[str], models: Models, watch: Observer) -> None:
-    """Have text encoders ``names`` read what each scene says, once all other encoders are done."""
+def read_documents(
+    work: Work, said: Said, names: Collection[str], models: Models, watch: Observer
+) -> None:
+    """Have text encoders ``names`` read what each scene says."""
     artifacts = work.folder.artifacts
-    gathered = documents.gather(work.scenes, _texts(work))
-    found = [s.document for s in gathered if s.document is not None]
+    found = [s.document for s in said.scenes if s.document is not None]
     digest = hashlib.sha256(repr([(d.span, d.text) for d in found]).encode()).hexdigest()[:32]
     for name, encoder in work.recipe.encoders.items():
         if encoder.medium is not Medium.TEXT or name not in names or name in work.encodings:
@@ -91,7 +100,8 @@ def read_documents(work: Work, names: Collection[str], models: Models, watch: Ob
             reason = encoder.skip_reason(replace(work.available, text=False))
             work.encodings[name] = work.encoding(name, skipped=reason or "no text")
             continue
-        assert encoder.space is not None
+        space = work.recipe.spaces[name]
+        assert space is not None
         fingerprint = work.recipe.fingerprints[name]
         key = artifacts.key(video=work.id, encoder=fingerprint, documents=digest)
         if recall(work, name, key):
@@ -99,7 +109,7 @@ def read_documents(work: Work, names: Collection[str], models: Models, watch: Ob
         models.load({name: encoder})
         watch.stage(f"encoding text ({name})")
         try:
-            vectors = checked(name, encoder, encoder.encode(found), len(found))
+            vectors = checked(name, space, encoder.encode(found), len(found))
         except Exception as error:  # told with the video, the rest is kept
             reason = f"{type(error).__name__}: {error}"
             work.encodings[name] = work.encoding(name, error=reason)

@@ -10,7 +10,7 @@ from egorag.pipeline.models import Models
 from egorag.pipeline.planner import Plan
 from egorag.pipeline.progress import Observer
 from egorag.pipeline.recipe import Recipe
-from egorag.pipeline.record import make_record, read_documents
+from egorag.pipeline.record import make_record, read_documents, said_in
 from egorag.pipeline.video import begin, read_media
 from egorag.pipeline.work import Work, plan
 from egorag.store.catalog import VideoRecord
@@ -63,10 +63,11 @@ def run_stage(
         plan(work, stage.media)  # timed text without media: says why they have nothing to read
     else:
         read_media(work, stage.media, models, watch, cut=stage.last)
-    if stage.texts:
-        read_documents(work, stage.texts, models, watch)
+    said = said_in(work) if stage.texts or stage.last else None
+    if said is not None:
+        read_documents(work, said, stage.texts, models, watch)
     course.note(_errors(work))
-    return make_record(work) if stage.last else None
+    return make_record(work, said) if said is not None and stage.last else None
 
 
 def _errors(work: Work) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Work:
         return Encoding(
             encoder=name,
             fingerprint=self.recipe.fingerprints[name],
-            kind="text" if self.recipe.encoders[name].space is None else "vectors",
+            kind="text" if self.recipe.spaces[name] is None else "vectors",
             key=stored.key if stored else None,
             sha256=stored.sha256 if stored else None,
             rows=rows,
@@ -171,7 +171,7 @@ def recall(work: Work, name: str, key: str) -> bool:
         stored = artifacts.stored(key)
         if work.hashes.get(key, stored.sha256) != stored.sha256:
             raise StoreError(f"artifact {key} has changed since it was written")
-        if work.recipe.encoders[name].space is None:
+        if work.recipe.spaces[name] is None:
             work.texts[name] = decode_texts(artifacts.read_json(key))
             rows = len(work.texts[name])
         else:
@@ -186,19 +186,19 @@ def recall(work: Work, name: str, key: str) -> bool:
 def keep_results(work: Work, result: PassResult) -> None:
     artifacts = work.folder.artifacts
     for name, worker in result.workers.items():
-        encoder = worker.encoder
         if worker.error is not None:
             work.encodings[name] = work.encoding(name, error=_reason(worker))
             continue
         key = _key(work, name)
-        if encoder.space is None:
+        space = work.recipe.spaces[name]
+        if space is None:
             texts = _within(worker.texts, work.duration)
             stored = artifacts.write_json(key, encode_texts(texts))
             work.texts[name] = texts
             rows = len(texts)
         else:
             meta = {"encoder": work.recipe.fingerprints[name], "video": work.id}
-            vectors = worker.vectors.reshape(len(worker.spans), encoder.space.dim)
+            vectors = worker.vectors.reshape(len(worker.spans), space.dim)
             stored = artifacts.write_vectors(key, vectors, worker.spans, meta)
             rows = len(worker.spans)
         work.encodings[name] = work.encoding(name, stored=stored, rows=rows)

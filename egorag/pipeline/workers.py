@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from egorag.encode.base import Encoder, Over, Vectors
+from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
 from egorag.types import TimedText
 
@@ -96,17 +97,18 @@ class Worker:
         size = int(getattr(self.encoder, "batch_size", 16))
         rows: list[Vectors] = []
         batch: list[Any] = []
+        space = self.encoder.space
 
         def encode() -> None:
             if not batch:
                 return
             result = self.encoder.encode(batch)
             self.spans.extend(clip.span for clip in batch)
-            if self.encoder.space is None:
+            if space is None:
                 for texts in result:
                     self.texts.extend(texts)
             else:
-                rows.append(checked(self.name, self.encoder, result, len(batch)))
+                rows.append(checked(self.name, space, result, len(batch)))
             batch.clear()
 
         for clip in items:
@@ -118,15 +120,14 @@ class Worker:
             self.vectors = np.concatenate(rows)
 
 
-def checked(name: str, encoder: Encoder, rows: Vectors, count: int) -> Vectors:
+def checked(name: str, space: EmbeddingSpace, rows: Vectors, count: int) -> Vectors:
     """The rows an encoder returned, refused if their shape or values break its promise.
 
     Raises:
         ValueError: wrong shape, or a component that is not finite.
     """
-    assert encoder.space is not None
     rows = np.asarray(rows, dtype=np.float32)
-    expected = (count, encoder.space.dim)
+    expected = (count, space.dim)
     if rows.shape != expected:
         raise ValueError(f"encoder {name} returned shape {rows.shape}, expected {expected}")
     if not np.isfinite(rows).all():
