@@ -24,7 +24,7 @@ from egorag.encode.pretrained.loading import load_model
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.plaintext import plain
 from egorag.encode.pretrained.queries import query_frames, query_sound
-from egorag.encode.pretrained.shared import Held, acquire, free, release
+from egorag.encode.pretrained.shared import Held, acquire, release
 from egorag.errors import ConfigError, SpaceError
 from egorag.media.sampling import Frame, FrameSampling, SoundSampling
 from egorag.media.stills import read_picture
@@ -74,6 +74,7 @@ class _EmbeddingGemma2(Pretrained):
     """
 
     family: ClassVar[str] = "embeddinggemma-2"
+    queried_by: ClassVar[Sequence[str]] = ("text", "image", "video", "sound")
     packages: ClassVar[Mapping[str, str]] = {  # its processor wants them for text alone, too
         "torch": "torch",
         "torchvision": "torchvision",
@@ -154,7 +155,6 @@ class _EmbeddingGemma2(Pretrained):
         if self._loaded is not None:
             release(self._loaded.held)
             object.__setattr__(self, "_loaded", None)
-            free()
 
     def embed_query(self, query: Query, medium: str) -> Vectors:
         """float32 [dim], unit length: text, picture, sound or clip under the query's prompt.
@@ -239,16 +239,21 @@ class _EmbeddingGemma2(Pretrained):
 
     # -- what is read --
 
+    def _processing(self, part: str, **defaults: int) -> list[int]:
+        """Settings of a part of the checkpoint's processor."""
+        told = self.source().read_json("processor_config.json").get(part, {})
+        return [int(told.get(name, default)) for name, default in defaults.items()]
+
     def _frame_sampling(self) -> FrameSampling:
-        """Frames of as many pixels as their tokens see, by the checkpoint's video processor."""
-        settings = self.source().read_json("processor_config.json").get("video_processor", {})
-        side = int(settings.get("patch_size", 16)) * int(settings.get("pooling_kernel_size", 3))
-        pixels = int(settings.get("max_soft_tokens", 70)) * side**2
+        """Frames of as many pixels as their tokens see."""
+        tokens, patch, pooled = self._processing(
+            "video_processor", max_soft_tokens=70, patch_size=16, pooling_kernel_size=3
+        )
+        pixels = tokens * (patch * pooled) ** 2
         return FrameSampling(self.rate, longest=round((pixels * WIDEST) ** 0.5))
 
     def _sound_sampling(self) -> SoundSampling:
-        settings = self.source().read_json("processor_config.json").get("feature_extractor", {})
-        return SoundSampling(int(settings.get("sampling_rate", 16_000)))
+        return SoundSampling(*self._processing("feature_extractor", sampling_rate=16_000))
 
     def _windows(self, clip: SoundClip) -> list[Samples]:
         """The sound in as few equal parts of at most ``window`` seconds as will do."""
@@ -279,9 +284,10 @@ class EmbeddingGemma2(_EmbeddingGemma2):
         return self._embed([_Item(self.document_prompt, frames=clip.frames) for clip in data])
 
     def describe(self) -> str:
+        (tokens,) = self._processing("video_processor", max_soft_tokens=70)
         return self._told(
             f"frames at {self.rate:g} a second, evenly thinned to {self.frames} in longer scenes, "
-            "at the checkpoint's tokens a frame, without their times"
+            f"at most {tokens} tokens a frame, without their times"
         )
 
 

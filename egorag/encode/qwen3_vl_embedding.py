@@ -56,7 +56,8 @@ class Qwen3VLEmbedding(Pretrained):
         rate: frames a second; the card's 1.
         frames: at most so many of a scene, evenly spread; the card's 64. A pair of frames makes
             128..768 visual tokens, less where a scene has many.
-        tokens: visual tokens of a scene at most (in all, not a pair); the card's 7680.
+        tokens: visual tokens of a scene, shared by its pairs, each of which keeps 128; the card's
+            7680.
         instruction: said of every scene; the card's default.
         query_instruction: said of every query; the card's for retrieval.
         dim: keep the first so many components (64 and up are trained); None keeps all.
@@ -64,6 +65,7 @@ class Qwen3VLEmbedding(Pretrained):
 
     medium: ClassVar[Medium] = Medium.FRAMES
     family: ClassVar[str] = "qwen3-vl-embedding"
+    queried_by: ClassVar[Sequence[str]] = QUERIES
     packages: ClassVar[Mapping[str, str]] = {
         "torch": "torch",
         "torchvision": "torchvision",
@@ -247,7 +249,7 @@ class Qwen3VLEmbedding(Pretrained):
         import torch
 
         low, high = FRAME_TOKENS
-        share = 2 * self.tokens / (2 * -(-len(frames) // 2))
+        share = self.tokens / -(-len(frames) // 2)
         most = max(min(high, share), low * 1.05)
         first = self._resized(frames[0].image, low, most)
         size = first.shape[1:]
@@ -260,7 +262,10 @@ class Qwen3VLEmbedding(Pretrained):
 
         factor = self._factor()
         pixels = {"min_pixels": int(least * factor**2), "max_pixels": int(most * factor**2)}
-        return _resize(image, smart_resize(*image.shape[:2], factor=factor, **pixels))
+        height, width = image.shape[:2]
+        # The rule knows no strip narrower than 1:200: it is widened to that.
+        sides = max(height, -(-width // 200)), max(width, -(-height // 200))
+        return _resize(image, smart_resize(*sides, factor=factor, **pixels))
 
 
 def _resize(image: Any, size: Sequence[int]) -> Any:

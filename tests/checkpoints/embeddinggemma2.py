@@ -68,7 +68,7 @@ def make(folder: Path, seed: int = 0, media: bool = True) -> Path:
         "num_key_value_heads": 2,
         "head_dim": 16,
         "patch_size": 4,
-        "position_embedding_size": 128,
+        "position_embedding_size": 256,
     }
     audio = {
         "model_type": "gemma4_audio",

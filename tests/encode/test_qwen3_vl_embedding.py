@@ -25,6 +25,7 @@ from egorag.encode.pretrained.loading import MismatchError
 from egorag.encode.pretrained.plaintext import plain, shortened
 from egorag.encode.qwen3_vl_embedding import Qwen3VLEmbedding
 from egorag.errors import ConfigError, SpaceError
+from egorag.sample import make
 from egorag.types import Query
 
 Row = npt.NDArray[np.float32]
@@ -43,6 +44,14 @@ def encoder(folder: Path) -> Qwen3VLEmbedding:
     made = Qwen3VLEmbedding(checkpoint=str(folder), batch=2)
     made.setup()
     return made
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds."""
+    path = tmp_path_factory.mktemp("video") / "short.mp4"
+    make(path, seconds=6, seed=3, size=(160, 90))
+    return path
 
 
 class Card:
@@ -111,19 +120,17 @@ def test_the_sizing_is_that_of_qwen_vl_utils(encoder: Qwen3VLEmbedding) -> None:
 
 
 def test_rows_do_not_depend_on_the_batch(folder: Path) -> None:
-    clips = [*scenes(1, 4, 2, 7), *scenes(3, width=80, height=40)]
+    clips = [*scenes(1, 4, 2), *scenes(3, width=80, height=40)]
     rows = []
-    for batch in (1, 2, 5):
+    for batch in (1, 3):
         made = Qwen3VLEmbedding(checkpoint=str(folder), batch=batch)
         made.setup()
         rows.append(made.encode(clips))
-        again = made.encode(clips)
-        made.close()
-        made.setup()
-        np.testing.assert_array_equal(rows[-1], again)
-        np.testing.assert_array_equal(rows[-1], made.encode(clips))
-    for other in rows[1:]:
-        np.testing.assert_allclose(rows[0], other, atol=2e-5)
+    np.testing.assert_array_equal(rows[-1], made.encode(clips))
+    made.close()
+    made.setup()
+    np.testing.assert_array_equal(rows[-1], made.encode(clips))
+    np.testing.assert_allclose(rows[0], rows[1], atol=2e-5)
     np.testing.assert_allclose(np.linalg.norm(rows[0], axis=1), 1, atol=1e-5)
     assert len({row.tobytes() for row in rows[0]}) == len(clips)
 
@@ -154,7 +161,7 @@ def test_what_the_model_reads(encoder: Qwen3VLEmbedding) -> None:
 
 
 def test_queries_are_the_cards_with_their_own_instruction(
-    encoder: Qwen3VLEmbedding, card: Card, tmp_path: Path, sample: Path
+    encoder: Qwen3VLEmbedding, card: Card, tmp_path: Path, video: Path
 ) -> None:
     text = encoder.embed_query(Query(text="a red kettle"), "text")
     np.testing.assert_allclose(text, card.embed(ASKED, {"text": "a red kettle"}), atol=2e-5)
@@ -169,18 +176,18 @@ def test_queries_are_the_cards_with_their_own_instruction(
     )
     np.testing.assert_allclose(seen, expected, atol=2e-5)
 
-    shown = encoder.embed_query(Query(video=sample), "video")
+    shown = encoder.embed_query(Query(video=video), "video")
     assert shown.shape == (tiny.WIDTH,)
     np.testing.assert_allclose(np.linalg.norm(shown), 1, atol=1e-5)
 
 
-def test_a_clip_as_query_is_the_scene_under_another_instruction(folder: Path, sample: Path) -> None:
+def test_a_clip_as_query_is_the_scene_under_another_instruction(folder: Path, video: Path) -> None:
     from egorag.encode.pretrained.queries import query_frames
 
-    same = Qwen3VLEmbedding(checkpoint=str(folder), query_instruction=SAID, frames=8)
+    same = Qwen3VLEmbedding(checkpoint=str(folder), query_instruction=SAID, frames=4)
     same.setup()
-    clip = query_frames(sample, same.sampling)
-    row = same.embed_query(Query(video=sample), "video")
+    clip = query_frames(video, same.sampling)
+    row = same.embed_query(Query(video=video), "video")
     np.testing.assert_allclose(row, same.encode([clip])[0], atol=2e-5)
     np.testing.assert_allclose(row @ row, 1, atol=1e-5)
 
@@ -196,6 +203,14 @@ def test_any_text_is_safe(encoder: Qwen3VLEmbedding, text: str) -> None:
     told = encoder.loaded.processor.tokenizer.decode(read[0])
     assert told.count("<|im_start|>") == 3 and told.count("<|im_end|>") == 2
     assert told.endswith("<|im_start|>assistant\n")
+
+
+def test_a_strip_of_a_picture_is_read(encoder: Qwen3VLEmbedding, tmp_path: Path) -> None:
+    for size in ((1, 700), (700, 1), (3, 3)):
+        cv2.imwrite(str(tmp_path / "p.png"), picture(1, *size))
+        row = encoder.embed_query(Query(image=tmp_path / "p.png"), "image")
+        assert np.isfinite(row).all()
+        assert np.isfinite(encoder.encode([scene(picture(1, *size))])).all()
 
 
 def test_plain_text_keeps_what_is_harmless(encoder: Qwen3VLEmbedding) -> None:
@@ -218,7 +233,7 @@ def test_dimensions_are_kept_from_the_front_at_unit_length(
     assert small.embed_query(Query(text="a"), "text").shape == (8,)
     assert small.space.dim == 8 and small.space != encoder.space
     assert small.fingerprint() != encoder.fingerprint()
-    with pytest.raises(ConfigError, match="dim=33.*32 components"):
+    with pytest.raises(ConfigError, match=r"dim=33.*32 components"):
         _ = Qwen3VLEmbedding(checkpoint=str(folder), dim=33).space
 
 

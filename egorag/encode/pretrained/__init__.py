@@ -2,5 +2,6 @@
 
 ``checkpoint.py`` finds, fetches and hashes weights, ``loading.py`` loads them and refuses what does
 not fit, ``placement.py`` chooses device and number format, ``batches.py`` how much runs at once,
-``shared.py`` lets two encoders use one model, ``base.py`` holds the settings all of them have.
+``plaintext.py`` makes text from outside harmless, ``shared.py`` lets two encoders use one model,
+``base.py`` holds the settings all of them have.
 """
