@@ -211,7 +211,7 @@ class Whisper(Transcriber):
                 continue
             text = tokenizer.decode(said, skip_special_tokens=True)
             start, end = stamp(before, 0.0), stamp(after, seconds)
-            words = ()
+            words: tuple[HeardWord, ...] = ()
             if times is not None:
                 words = self._words(before + 1, said, logs, times, language)
             if words:

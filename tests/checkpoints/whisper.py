@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 LANGUAGES = ("en", "de", "ja")
 WORDS = ("the", "cat", "dog", "sat", "here", "there", "and", "then", "went", "home", ".", ",")
@@ -81,7 +83,7 @@ def make(
     return folder
 
 
-def make_tokenizer(multilingual: bool = True):
+def make_tokenizer(multilingual: bool = True) -> Any:
     """Byte-level BPE with a few whole words, and all special tokens in the published order."""
     from tokenizers import AddedToken
     from transformers import WhisperTokenizer

@@ -19,6 +19,8 @@ from egorag.errors import ConfigError
 from egorag.media.sampling import SoundChunk
 from egorag.spans import Span
 
+NOTHING = Heard((), 0.0, 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Told(Transcriber):
@@ -26,8 +28,8 @@ class Told(Transcriber):
 
     family: ClassVar[str] = "told"
     checkpoint: str = "told"
-    says: Heard = Heard((), 0.0, 0.0)
-    calmly: Heard = Heard((), 0.0, 0.0)
+    says: Heard = NOTHING
+    calmly: Heard = NOTHING
     knows: tuple[str, ...] = ("en", "de")
     asked: list[Any] = field(default_factory=list)
 
@@ -90,7 +92,7 @@ def test_a_given_language_is_not_searched_for(speech: list[SpeechSegment]) -> No
     speech.append(stretch(0, 5))
     encoder = Told(language="en", says=Heard((said("one"),), 0.0, -0.1))
     assert [t.source for t in encoder.encode([])] == ["told (en)"]
-    with pytest.raises(ConfigError, match="no language 'fr'.*de, en"):
+    with pytest.raises(ConfigError, match=r"no language 'fr'.*de, en"):
         list(Told(language="fr").encode([]))
     english = Told(knows=("en",), says=Heard((said("one"),), 0.0, -0.1))
     assert [t.source for t in english.encode([])] == ["told (en)"]

@@ -189,7 +189,7 @@ def test_english_only_and_without_word_times(tmp_path: Path, spoken: Samples) ->
     assert {t.source for t in texts} == {"whisper (en)"}
     assert all(not t.words and t.confidence for t in texts)
     assert "no word times" in encoder.describe()
-    with pytest.raises(ConfigError, match="no language 'de'.*knows en"):
+    with pytest.raises(ConfigError, match=r"no language 'de'.*knows en"):
         list(ready(folder, language="de").encode(chunks(spoken)))
 
 
