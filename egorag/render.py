@@ -64,7 +64,7 @@ def scenes_json(index: Index, level: str | None, videos: Sequence[str]) -> dict[
             tracks: dict[str, list[str]] = {}
             for text in texts:
                 if text.span.overlap(scene.span) or text.span.start in scene.span:
-                    tracks.setdefault(text.track, []).append(text.text)
+                    tracks.setdefault(text.track, []).append(text.told)
             scenes.append(
                 {
                     "start": to_seconds(scene.span.start),

@@ -35,6 +35,7 @@ class TimedText:
         source: who says so: a file name, a stream, an encoder's name.
         confidence: 0..1 where the source gives one.
         words: word times, where known.
+        speaker: label of who says it (``SPEAKER_00``), the same all through a video, where known.
     """
 
     span: Span
@@ -43,12 +44,18 @@ class TimedText:
     source: str
     confidence: float | None = None
     words: tuple[Word, ...] = ()
+    speaker: str | None = None
 
     def __post_init__(self) -> None:
         if not self.track:
             raise ValueError("TimedText needs a track name")
         if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence must lie in 0..1, got {self.confidence}")
+
+    @property
+    def told(self) -> str:
+        """The text, after ``SPEAKER_00: `` where the speaker is known."""
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,8 @@ def gather(scenes: Sequence[Span], texts: Sequence[TimedText]) -> list[SceneText
             continue
         for place in _places(scenes, starts, text.span):
             said = lines[place].setdefault(text.track, [])
-            if text.text not in said[-8:]:  # a line kept on screen is read again and again
-                said.append(text.text)
+            if text.told not in said[-8:]:  # a line kept on screen is read again and again
+                said.append(text.told)
             known[place] = max(known[place], text.span.end)
     return [
         SceneTexts(span, {track: "\n".join(said) for track, said in by_track.items()}, end)

@@ -13,6 +13,7 @@ from egorag.pipeline import documents
 from egorag.pipeline.documents import SceneTexts
 from egorag.pipeline.models import Models
 from egorag.pipeline.progress import Observer
+from egorag.pipeline.speakers import assign
 from egorag.pipeline.work import Work, recall
 from egorag.pipeline.workers import checked
 from egorag.segment.events import hierarchy
@@ -32,7 +33,7 @@ class Said:
 
 def said_in(work: Work) -> Said:
     """Once every encoder of media has had its turn."""
-    texts = [text for name in work.texts for text in _settled(work, name)]
+    texts = assign([text for name in work.texts for text in _settled(work, name)])
     return Said(texts, documents.gather(work.scenes, texts))
 
 

@@ -20,6 +20,7 @@ def encode_texts(texts: Iterable[TimedText]) -> list[dict[str, Any]]:
             "source": text.source,
             "confidence": text.confidence,
             "words": [[w.span.start, w.span.end, w.text] for w in text.words],
+            **({"speaker": text.speaker} if text.speaker else {}),
         }
         for text in texts
     ]
@@ -35,6 +36,7 @@ def decode_texts(data: Iterable[dict[str, Any]]) -> list[TimedText]:
             source=row["source"],
             confidence=row["confidence"],
             words=tuple(Word(Span(a, b), text) for a, b, text in row["words"]),
+            speaker=row.get("speaker"),
         )
         for row in data
     ]

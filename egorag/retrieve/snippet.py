@@ -12,7 +12,7 @@ from egorag.types import TimedText
 LONGEST = 240
 """Characters of a snippet, at most."""
 
-MARKERS = frozenset({"speech"})
+MARKERS = frozenset({"speech", "speaker"})
 """Tracks whose text only marks a stretch of time and says nothing."""
 
 

@@ -98,7 +98,9 @@ CREATE VIRTUAL TABLE fulltext USING fts5(
 CREATE VIRTUAL TABLE terms USING fts5vocab(fulltext, 'instance');
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = "ALTER TABLE texts ADD COLUMN speaker TEXT;"
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 """Step i brings version i to i + 1."""
 
 

@@ -35,6 +35,7 @@ class Encoding:
 
     Attributes:
         key, sha256: the artifact and the hash of its bytes; None when there is none.
+        kind: vectors of scenes, vectors of moments (finer, no search), or timed text.
         rows: vectors or timed texts in it.
         skipped: why the video has nothing for the encoder.
         error: why it failed.
@@ -42,7 +43,7 @@ class Encoding:
 
     encoder: str
     fingerprint: str
-    kind: Literal["vectors", "text"]
+    kind: Literal["vectors", "moments", "text"]
     key: str | None
     sha256: str | None
     rows: int
@@ -139,6 +140,7 @@ def _clean(text: TimedText) -> TimedText:
         track=clean_text(text.track),
         source=clean_text(text.source),
         words=words,
+        speaker=clean_text(text.speaker) if text.speaker else None,
     )
 
 
@@ -150,7 +152,8 @@ def _clean_encoding(made: Encoding) -> Encoding:
 
 def _text_order(text: TimedText) -> tuple[Any, ...]:
     words = [(word.span, word.text) for word in text.words]
-    return (text.span, text.track, text.source, text.text, text.confidence or 0.0, words)
+    sure, speaker = text.confidence or 0.0, text.speaker or ""
+    return (text.span, text.track, text.source, text.text, sure, words, speaker)
 
 
 def _source_order(source: Source) -> tuple[str, str]:
@@ -165,10 +168,7 @@ def record_digest(record: VideoRecord) -> str:
             [video.id, video.path, video.duration, _iso(video.recorded_at), dict(video.metadata)],
             record.segmentation,
             [scene_list(scene) for scene in record.scenes],
-            [
-                [t.span.start, t.span.end, t.track, t.source, t.text, t.confidence, word_lists(t)]
-                for t in record.texts
-            ],
+            [_text_list(text) for text in record.texts],
             [[scene, text.speech, text.visuals] for scene, text in record.documents.items()],
             [
                 [e.encoder, e.fingerprint, e.kind, e.key, e.sha256, e.rows, e.skipped, e.error]
@@ -184,6 +184,12 @@ def scene_list(scene: Scene) -> list[int | None]:
     """A scene's columns without its video."""
     span = scene.span
     return [scene.id, scene.level, scene.index, span.start, span.end, scene.parent, scene.known_at]
+
+
+def _text_list(text: TimedText) -> list[Any]:
+    """A text's columns; no speaker is no entry, as in records from before there were any."""
+    columns = [text.span.start, text.span.end, text.track, text.source, text.text, text.confidence]
+    return [*columns, word_lists(text), *([text.speaker] if text.speaker else [])]
 
 
 def word_lists(text: TimedText) -> list[list[int | str]]:

@@ -14,7 +14,7 @@ from egorag.types import Scene, TimedText, Video, Word
 
 VIDEO = "SELECT id, path, duration, recorded_at, metadata FROM videos"
 SCENE = 'SELECT id, video, start, "end", level, position, parent, known_at FROM scenes'
-TEXT = 'SELECT start, "end", text, track, source, confidence, words FROM texts'
+TEXT = 'SELECT start, "end", text, track, source, confidence, words, speaker FROM texts'
 ENCODER = "SELECT name, fingerprint, space, settings, medium FROM encoders"
 
 
@@ -29,9 +29,9 @@ def to_scene(row: Any) -> Scene:
 
 
 def to_text(row: Any) -> TimedText:
-    start, end, text, track, source, confidence, words = row
+    start, end, text, track, source, confidence, words, speaker = row
     listed = tuple(Word(Span(s, e), w) for s, e, w in json.loads(words))
-    return TimedText(Span(start, end), text, track, source, confidence, listed)
+    return TimedText(Span(start, end), text, track, source, confidence, listed, speaker)
 
 
 def to_encoder(row: Any) -> EncoderRow:

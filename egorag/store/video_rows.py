@@ -38,11 +38,12 @@ def insert(connection: sqlite3.Connection, record: VideoRecord, record_hash: str
         [(*scene, id) for scene in scenes],
     )
     connection.executemany(
-        "INSERT INTO texts VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO texts VALUES (?,?,?,?,?,?,?,?,?,?)",
         [
             (
                 *(id, i, t.span.start, t.span.end, t.track, t.source, t.text, t.confidence),
                 json_in(word_lists(t)),
+                t.speaker,
             )
             for i, t in enumerate(record.texts)
         ],
