@@ -9,8 +9,9 @@ Two ways to read, said by ``over``:
   returns one float32 row a clip (space set) or one list of timed text a clip (space None). A
   scene with nothing to read (no frame, no sound, no text) is never handed over: it has no row.
 - ``Over.STREAM``: ``encode(stream)`` gets one iterator over the whole file (Frames, SoundChunks
-  or Cues in time order) and yields timed text as it goes, holding a bounded amount. Its result
-  does not depend on the segmentation, so a new segmentation never recomputes it.
+  or Cues in time order) and yields timed text (space None) or ``Moments`` (space set) as it goes,
+  holding a bounded amount. Its result does not depend on the segmentation, so a new segmentation
+  never recomputes it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,19 @@ class SoundClip:
     span: Span
     samples: npt.NDArray[np.float32]
     rate: int
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """A block of a stream's vectors, finer than scenes: what scenes can be cut by.
+
+    Attributes:
+        spans: one a row, in time order, without overlap: from a sampled moment to the next.
+        vectors: float32 [n, dim].
+    """
+
+    spans: tuple[Span, ...]
+    vectors: Vectors
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ class Encoder(Protocol):
 
     def encode(self, data: Any) -> Any:
         """``Sequence[Clip] -> Vectors | list[list[TimedText]]`` over scenes,
-        ``Iterator[Frame | SoundChunk | Cue] -> Iterator[TimedText]`` over a stream."""
+        ``Iterator[Frame | SoundChunk | Cue] -> Iterator[TimedText | Moments]`` over a stream."""
 
     def close(self) -> None:
         """Give memory back."""
@@ -139,6 +153,6 @@ class QueryEncoder(Protocol):
 
 StreamItem: TypeAlias = Frame | SoundChunk | Cue
 SceneResult: TypeAlias = Vectors | list[list[TimedText]]
-StreamEncode: TypeAlias = Iterator[TimedText]
+StreamEncode: TypeAlias = Iterator[TimedText] | Iterator[Moments]
 Batch: TypeAlias = Sequence[Clip]
 Stream: TypeAlias = Iterable[StreamItem]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 from egorag.encode.base import Available, Encoder, Medium, Over
 from egorag.errors import MediaError, StoreError
@@ -67,6 +68,11 @@ class Work:
         readers = [n for n, e in self.recipe.encoders.items() if e.medium is Medium.CUES]
         return all(name in self.encodings for name in readers)
 
+    def _kind(self, name: str) -> Literal["vectors", "moments", "text"]:
+        if self.recipe.spaces[name] is None:
+            return "text"
+        return "moments" if self.recipe.encoders[name].over is Over.STREAM else "vectors"
+
     def encoding(
         self,
         name: str,
@@ -80,7 +86,7 @@ class Work:
         return Encoding(
             encoder=name,
             fingerprint=self.recipe.fingerprints[name],
-            kind="text" if self.recipe.spaces[name] is None else "vectors",
+            kind=self._kind(name),
             key=stored.key if stored else None,
             sha256=stored.sha256 if stored else None,
             rows=rows,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,9 @@ class Worker:
         items = self._items()
         try:
             try:
-                if self.encoder.over is Over.STREAM:
+                if self.encoder.over is Over.STREAM and self.encoder.space is not None:
+                    self._moments(items, self.encoder.space)
+                elif self.encoder.over is Over.STREAM:
                     self.texts = list(self.encoder.encode(items))
                 else:
                     self._scenes(items)
@@ -92,6 +95,16 @@ class Worker:
                 pass
         except Stopped:
             return
+
+    def _moments(self, items: Iterator[Any], space: EmbeddingSpace) -> None:
+        rows: list[Vectors] = []
+        for block in self.encoder.encode(items):
+            rows.append(checked(self.name, space, block.vectors, len(block.spans)))
+            self.spans.extend(block.spans)
+        if rows:
+            self.vectors = np.concatenate(rows)
+        if any(b.start < a.end for a, b in pairwise(self.spans)):
+            raise ValueError(f"encoder {self.name} returned moments out of order")
 
     def _scenes(self, items: Iterator[Any]) -> None:
         size = int(getattr(self.encoder, "batch_size", 16))

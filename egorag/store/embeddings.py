@@ -218,7 +218,9 @@ def _matrices(
     found: dict[str, Matrix] = {}
     for row in rows:
         made = encodings.get(row.name)
-        if made is not None and made.key is not None and made.fingerprint == row.fingerprint:
+        if made is None or made.key is None or made.kind != "vectors":
+            continue
+        if made.fingerprint == row.fingerprint:
             vectors, spans = folder.artifacts.read_vectors(made.key, made.sha256)
             found[row.name] = Matrix([number[span] for span in spans], vectors)
     return found
