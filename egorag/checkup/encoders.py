@@ -83,12 +83,12 @@ def check_encoders(device: str) -> dict[str, Row]:
     place = _place(device)
     nodes, default = _presets()
     named = {node.get("_target_") for node in nodes.values()}
-    rows = {name: _row(name, node, place) for name, node in sorted(nodes.items())}
+    rows = {name: check_encoder(name, node, place) for name, node in sorted(nodes.items())}
     for name, point in sorted(registry.plugins("encoders").items()):
         target = point.value.replace(":", ".")
         if target not in named:
             key = name if name not in rows else point.value
-            rows[key] = _row(name, {"_target_": target}, place)
+            rows[key] = check_encoder(name, {"_target_": target}, place)
             rows[key].preset = False
     for name in default:
         rows[name].default = True
@@ -110,7 +110,8 @@ def _presets() -> tuple[dict[str, dict[str, Any]], list[str]]:
     return config.compose("index", [*given, every])["encoders"], list(default)
 
 
-def _row(name: str, node: Mapping[str, Any], device: str) -> Row:
+def check_encoder(name: str, node: Mapping[str, Any], device: str) -> Row:
+    """The encoder that ``node`` (its settings, ``_target_`` included) describes."""
     target = str(node.get("_target_"))
     row = Row(".".join(target.split(".")[:-1]) + ":" + target.split(".")[-1])
     try:

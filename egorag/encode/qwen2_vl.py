@@ -49,6 +49,7 @@ class Qwen2VL(Qwen2VLFrames):
     float32, 2e-2 in bfloat16). Without the captioner the language model is never loaded.
     """
 
+    queried_by: ClassVar[Sequence[str]] = ("image", "video")
     published: ClassVar[Mapping[str, Published]] = PUBLISHED
     working_bytes: ClassVar[float] = 1.5e9
 
@@ -57,7 +58,7 @@ class Qwen2VL(Qwen2VLFrames):
     @property
     def space(self) -> EmbeddingSpace:
         """Unit length; pictures and video clips enter it, text does not."""
-        return self.space_of(self._dim(), "image", "video")
+        return self.space_of(self._dim(), *self.queried_by)
 
     def _dim(self) -> int:
         return int(config_of(self.source())["vision_config"]["hidden_size"])

@@ -68,6 +68,7 @@ class SentenceEmbedding(Pretrained):
         "sentence_transformers": "sentence-transformers",
     }
     extra: ClassVar[str] = "text"
+    queried_by: ClassVar[Sequence[str]] = ("text",)
     published: ClassVar[Mapping[str, Published]] = {
         "sentence-transformers/all-mpnet-base-v2": Published(
             109.5e6, 768, "apache-2.0", download=0.44e9
@@ -91,7 +92,7 @@ class SentenceEmbedding(Pretrained):
 
     @property
     def space(self) -> EmbeddingSpace:
-        return self.space_of(self._dim(), "text")
+        return self.space_of(self._dim(), *self.queried_by)
 
     def _dim(self) -> int:
         source = self.source()

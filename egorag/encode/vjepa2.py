@@ -70,6 +70,7 @@ class VJEPA2(Pretrained):
 
     medium: ClassVar[Medium] = Medium.FRAMES
     family: ClassVar[str] = "vjepa2"
+    queried_by: ClassVar[Sequence[str]] = ("video",)
     published: ClassVar[Mapping[str, Published]] = {
         "facebook/vjepa2-vitl-fpc64-256": Published(326e6, 1024, "mit", download=1.30e9),
         "facebook/vjepa2-vith-fpc64-256": Published(654e6, 1280, "mit", download=2.61e9),
@@ -125,7 +126,7 @@ class VJEPA2(Pretrained):
 
     @property
     def space(self) -> EmbeddingSpace:
-        return self.space_of(int(self.source().read_json()["hidden_size"]), "video")
+        return self.space_of(int(self.source().read_json()["hidden_size"]), *self.queried_by)
 
     def describe(self) -> str:
         crop, least = self.crop, min(SHORTEST, self.frames)

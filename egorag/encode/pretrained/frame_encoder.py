@@ -31,6 +31,7 @@ class FrameEncoder(Pretrained):
     """
 
     medium: ClassVar[Medium] = Medium.FRAMES
+    queried_by: ClassVar[Sequence[str]] = ("text", "image", "video")
     working_bytes: ClassVar[float] = 1e9
 
     rate: float = 2.0
@@ -47,7 +48,7 @@ class FrameEncoder(Pretrained):
     @property
     def space(self) -> EmbeddingSpace:
         """Unit length; text, pictures and video clips enter it."""
-        return self.space_of(self._dim(), "text", "image", "video")
+        return self.space_of(self._dim(), *self.queried_by)
 
     def _dim(self) -> int:
         """Width of the embedding, from the checkpoint's config."""
