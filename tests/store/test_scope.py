@@ -47,7 +47,9 @@ def in_video(time, recorded_at) -> float | None:
     videos=st.sets(st.sampled_from("abc")).map(tuple),
 )
 def test_scope_is_its_definition(catalog, after, before, until, levels, videos) -> None:
-    scope = catalog.scope(Query("q", None, None, after, before, until, levels, videos))
+    scope = catalog.scope(
+        Query("q", after=after, before=before, until=until, levels=levels, videos=videos)
+    )
     expected, untimed = [], set()
     for scene in catalog.scenes():
         date = DATES[scene.video]
