@@ -129,31 +129,34 @@ class XCLIP(FrameEncoder):
         if not data:
             return np.empty((0, self._dim()), np.float32)
         distinct = [_distinct(clip) for clip in data]
+        count = self.loaded.model.config.vision_config.num_frames
         with torch.inference_mode():
             videos = [
-                [images[i] for i in evenly(picks, self.frames)]
-                for (images, _), picks in zip(distinct, self._picks(distinct), strict=True)
+                [images[i] for i in evenly(picks, count)]
+                for (images, _), picks in zip(distinct, self._picks(distinct, count), strict=True)
             ]
             return unit(torch.cat(self.loaded.videos.map(videos, self._embed_videos)))
 
-    def _picks(self, scenes: Sequence[tuple[list[Image], list[int]]]) -> list[list[int]]:
-        """For each scene the numbers of the pictures to show, rising."""
+    def _picks(
+        self, scenes: Sequence[tuple[list[Image], list[int]]], count: int
+    ) -> list[list[int]]:
+        """For each scene the numbers of the pictures to show, rising, ``count`` at most."""
         import torch
 
-        long = [i for i, (images, _) in enumerate(scenes) if len(images) > self.frames]
+        long = [i for i, (images, _) in enumerate(scenes) if len(images) > count]
         picks = [list(range(len(images))) for images, _ in scenes]
         if long:
             images = [image for i in long for image in scenes[i][0]]
             rows = unit(torch.cat(self.loaded.chosen.map(images, self._embed_stills)))
             ends = np.cumsum([len(scenes[i][0]) for i in long])
             for i, part in zip(long, np.split(rows, ends[:-1]), strict=True):
-                picks[i] = central(part, scenes[i][1], self.frames)
+                picks[i] = central(part, scenes[i][1], count)
         return picks
 
     def _embed_stills(self, images: Sequence[Image]) -> Any:
         """Tensor [images, dim]: CLIP's embedding of each."""
         loaded = self.loaded
-        pixels = self._pixels([[image] for image in images])[:, 0]
+        pixels = self._pixels([list(images)])[0]
         return loaded.model.visual_projection(loaded.stills(pixel_values=pixels).pooler_output)
 
     def _embed_videos(self, videos: Sequence[list[Image]]) -> Any:
