@@ -55,6 +55,8 @@ class Qwen2VLFrames(Pretrained):
         "PIL": "pillow",
     }
     batch_size: ClassVar[int] = 4  # scenes: their frames are large
+    # In float16 the 2B overflows: https://github.com/huggingface/transformers/issues/33294
+    dtypes: ClassVar[tuple[str, ...]] = ("auto", "float32", "bfloat16")
 
     checkpoint: str = by_name("Qwen/Qwen2-VL-2B-Instruct")
     rate: float = 2.0

@@ -256,6 +256,8 @@ def test_is_an_encoder_that_says_what_it_does(folder: Path, encoder: Qwen2VL) ->
     for setting, wrong in (("rate", 0), ("rate", float("nan")), ("max_pixels", SMALL - 1)):
         with pytest.raises(ValueError, match=setting):
             Qwen2VL(checkpoint=str(folder), **{setting: wrong})
+    with pytest.raises(ValueError, match="float16"):  # the published 2B overflows in it
+        Qwen2VL(checkpoint=str(folder), dtype="float16")
 
 
 def test_frames_are_decoded_large_enough(encoder: Qwen2VL) -> None:

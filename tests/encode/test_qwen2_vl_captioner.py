@@ -28,9 +28,9 @@ from egorag.errors import ConfigError, EgoragError, MediaError
 SMALL = {"max_pixels": 128 * 28 * 28, "max_frames": 6}
 
 
-@pytest.fixture(scope="module", params=[24, 32], ids=["tied", "untied"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write(tmp_path_factory.mktemp("qwen2_vl"), dim=request.param)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write(tmp_path_factory.mktemp("qwen2_vl"))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def clips() -> list[FrameClip]:
     return [
         *made.scenes(1, 4, 9, width=336, height=280),
         *made.scenes(3, width=168, height=560),
-        *made.scenes(2, 2, width=448, height=224),
+        *made.scenes(2, width=448, height=224),
     ]
 
 
@@ -78,18 +78,19 @@ def card(folder: Path, clip: FrameClip, **how: Any) -> str:
     return str(answer)
 
 
-def visible(text: str) -> str:
-    return "".join(c for c in text if c.isprintable() and c not in " \ufffd")
-
-
-def test_captions_are_those_of_the_model_card(folder: Path, captioner: Qwen2VLCaptioner) -> None:
+@pytest.mark.parametrize("dim", [24, 32], ids=["tied as the 2B", "untied as the 7B"])
+def test_captions_are_those_of_the_model_card(tmp_path: Path, dim: int) -> None:
+    folder = tiny.write(tmp_path / "tiny", dim=dim)
+    captioner = Qwen2VLCaptioner(checkpoint=str(folder), max_new_tokens=16, **SMALL)
+    captioner.setup()
     fitting = made.scenes(1, 4, 5, width=448, height=224)
     found = captioner.encode(fitting)
+    captioner.close()
     for clip, (caption,) in zip(fitting, found, strict=True):
-        assert visible(caption.text) == visible(card(folder, clip, do_sample=False))
+        assert caption.text == card(folder, clip, do_sample=False)
         assert caption.span == clip.span
         assert caption.track == "caption"
-        assert caption.source == f"{folder.name} (generated)"
+        assert caption.source == "tiny (generated)"
     assert len({caption.text for (caption,) in found}) > 1
 
 
@@ -111,7 +112,7 @@ def test_the_likeliest_token_is_taken_although_the_checkpoint_samples(
     assert used.eos_token_id == own.eos_token_id
 
 
-@pytest.mark.parametrize("batch", [2, 6])
+@pytest.mark.parametrize("batch", [2, 5])
 def test_captions_do_not_depend_on_the_batch(
     captioner: Qwen2VLCaptioner, clips: list[FrameClip], batch: int
 ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips() -> list[FrameClip]:
-    return [
-        *made.scenes(1, 4, 9, width=336, height=280),
-        *made.scenes(3, width=168, height=560),
-    ]
+    return [*made.scenes(1, 5, width=336, height=280), *made.scenes(3, width=168, height=560)]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -75,7 +74,9 @@ def test_one_model_for_both(folder: Path, clips: list[FrameClip], order: tuple[i
         rest.encode(clips)
 
 
-def test_all_at_once_from_threads_of_their_own(folder: Path, clips: list[FrameClip]) -> None:
+def test_all_at_once_from_threads_of_their_own(
+    folder: Path, clips: list[FrameClip], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The model keeps the positions of the running text on itself: computing is one at a time."""
     encoders: list[Any] = [
         Qwen2VL(checkpoint=str(folder), **SMALL),
@@ -86,9 +87,24 @@ def test_all_at_once_from_threads_of_their_own(folder: Path, clips: list[FrameCl
         encoder.setup()
     expected = [[encoder.encode([clip]) for clip in clips] for encoder in encoders]
     found: list[list[Any]] = [[] for _ in encoders]
+    weights, inside, together = encoders[0].loaded.held.model, set(), []
+
+    def watched(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any, **named: Any) -> Any:
+            inside.add(threading.get_ident())
+            time.sleep(0.005)  # let another in, if nothing keeps it out
+            together.append(len(inside))
+            result = compute(*given, **named)
+            inside.discard(threading.get_ident())
+            return result
+
+        return run
+
+    monkeypatch.setattr(weights.whole, "generate", watched(weights.whole.generate))
+    monkeypatch.setattr(weights.tower.merger, "forward", watched(weights.tower.merger.forward))
 
     def work(number: int) -> None:
-        for _ in range(3):
+        for _ in range(2):
             found[number].append([encoders[number].encode([clip]) for clip in clips])
         encoders[number].close()
 
@@ -97,8 +113,9 @@ def test_all_at_once_from_threads_of_their_own(folder: Path, clips: list[FrameCl
         thread.start()
     for thread in threads:
         thread.join()
+    assert set(together) == {1}
     for number, rounds in enumerate(found):
-        assert len(rounds) == 3
+        assert len(rounds) == 2
         for results in rounds:
             assert all(map(same, results, expected[number]))
 
