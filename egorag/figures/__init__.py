@@ -1,0 +1,1 @@
+"""Pictures of what an index knows, drawn with matplotlib (the extra ``plot``)."""

@@ -1,0 +1,1 @@
+"""What happens next, by V-JEPA 2's predictor: futures, anticipation, coherence, surprise."""
