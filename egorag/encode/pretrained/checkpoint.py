@@ -23,7 +23,7 @@ from egorag.errors import ConfigError
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 """Weight files in order of preference: only the first kind that is there is used."""
 
-DATA = ("*.json", "*.txt", "*.model", "*.jinja", "*.yaml")
+DATA = ("*.json", "*.txt", "*.model", "*.jinja", "*.yaml", "*.npz")
 """What else decides a model's output: configs, tokenizers, templates."""
 
 _OTHER_RUNTIMES = ("onnx", "openvino", "original", "flax", "tf", "coreml", "gguf", "runs")
@@ -112,7 +112,7 @@ def find(name: str, revision: str | None = None, weights: Sequence[str] = WEIGHT
     if snapshot is None or not _complete(snapshot, weights):
         raise MissingWeightsError(
             f"the weights of {name}{f' at {revision}' if revision else ''} are not on this machine",
-            download_command(name, revision),
+            download_command(name, revision, weights),
         )
     return _checkpoint(name, snapshot, weights)
 
@@ -178,9 +178,12 @@ def is_path(name: str) -> bool:
     return name.count("/") > 1 or Path(name).is_dir()
 
 
-def download_command(name: str, revision: str | None = None) -> str:
-    """What a user types to get the weights."""
-    return f"hf download {name}" + (f" --revision {revision}" if revision else "")
+def download_command(
+    name: str, revision: str | None = None, weights: Sequence[str] = WEIGHTS
+) -> str:
+    """What a user types to get the weights: of a repository of many, the one file that counts."""
+    file = f" {weights[0]}" if len(weights) == 1 and "*" not in weights[0] else ""
+    return f"hf download {name}{file}" + (f" --revision {revision}" if revision else "")
 
 
 def relevant(names: Iterable[str], weights: Sequence[str] = WEIGHTS) -> list[str]:
