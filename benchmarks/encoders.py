@@ -7,7 +7,8 @@ For each preset, in a process of its own and in turns: our encoder's ``encode`` 
 scenes, and the plain loop from the model card (one scene at a time, float32, default attention,
 processor on the CPU). Then an index is made of a generated 1080p video with that encoder alone.
 
-- ``clips_per_second``, ``frames_per_second``: scenes handed to ``encode``, median of the rounds.
+- ``clips_per_second``, ``frames_per_second``: scenes handed to ``encode``, median of the rounds; a
+  scene is one whole clip for V-JEPA 2, for others 8 seconds of frames or 10 of sound.
 - ``tflops``: operations of a scene (``tflop_from``: V-JEPA 2's by formula, see
   ``encoders_rates.vjepa2_tflop``; others as torch counts them) times scenes a second.
 - ``share_of_matmul``: of the card's bf16 matrix product rate, measured in the same process.
@@ -30,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ def measure_encode(encoder: Any, given: argparse.Namespace) -> dict[str, Any]:
     each = statistics.median(ours)
     found |= {
         "clips_per_second": _round(1 / each),
-        "frames_per_second": _round(found["frames"] / len(clips) / each),
+        "frames_per_second": _round(found["frames"] / len(clips) / each) or None,
         "tflops": _round(tflop / each),
         "matmul": {**matmul, "tflops": _round(matmul["tflops"])},
         "share_of_matmul": _round(tflop / each / matmul["tflops"]),
@@ -88,7 +90,7 @@ def measure_encode(encoder: Any, given: argparse.Namespace) -> dict[str, Any]:
         found["times_plain"] = _round(statistics.median(theirs) / each)
     else:
         found["times_plain"] = None
-        found["plain"] = "no loop on its model card does the same job"
+        found["plain"] = "no plain loop is written for this encoder"
     if type(encoder).__name__ == "VJEPA2":
         model = encoder.loaded.held.model
         found["attention_tflops"] = rates.attention_tflops(
@@ -140,7 +142,7 @@ def measure_preset(preset: str, given: argparse.Namespace) -> dict[str, Any]:
     from egorag.encode.base import Over
 
     with tempfile.TemporaryDirectory() as temporary:
-        settings = settings_of(preset, given.size, Path(temporary))
+        settings = settings_of(preset, given.size, Path(temporary), given.set)
         encoder = build(preset, settings)
         if encoder.over is not Over.SCENES:
             return {"not_measured": "reads a whole stream, not scenes"}
@@ -175,6 +177,7 @@ class _Memory:
     """Peak in GB beyond what was taken at the last reset; on a CPU, of the process so far."""
 
     def __init__(self, device: str) -> None:
+        self._device = device
         self._gpu = device.startswith("cuda")
         self.reset()
 
@@ -182,14 +185,15 @@ class _Memory:
         if self._gpu:
             import torch
 
-            torch.cuda.reset_peak_memory_stats()
-            self._before = torch.cuda.memory_allocated()
+            torch.cuda.init()
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._before = torch.cuda.memory_allocated(self._device)
 
     def peak(self) -> float:
         if self._gpu:
             import torch
 
-            return round((torch.cuda.max_memory_allocated() - self._before) / 1e9, 2)
+            return round((torch.cuda.max_memory_allocated(self._device) - self._before) / 1e9, 2)
         unit = 1 if sys.platform == "darwin" else 1024
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 2)
 
@@ -207,6 +211,7 @@ def main() -> None:
     parser.add_argument("--plain-scenes", type=int, default=2, help="through the plain loop")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=1, help="of the 1080p video")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the encoder")
     parser.add_argument("--no-index", action="store_true", help="leave out the end-to-end run")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -217,7 +222,12 @@ def main() -> None:
     if given.size == "auto":
         given.size = "full" if gpu else "tiny"
     if given.only:
-        print(json.dumps(measure_preset(given.only, given)))
+        try:
+            row = measure_preset(given.only, given)
+        except Exception as error:  # the other presets are still measured
+            row = {"failed": f"{type(error).__name__}: {str(error)[:300]}"}
+            traceback.print_exc()
+        print(json.dumps(row))
         return
     found = {}
     for preset in given.presets:
@@ -226,7 +236,7 @@ def main() -> None:
         try:
             row = json.loads(done.stdout.splitlines()[-1])
         except (IndexError, ValueError):
-            row = {"failed": f"exit code {done.returncode}; its error is above, on stderr"}
+            row = {"failed": f"the process ended with {done.returncode}"}
         found[preset] = row
         print(json.dumps({preset: row}), file=sys.stderr)
     whole = {

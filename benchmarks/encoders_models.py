@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,15 @@ def presets() -> list[str]:
     return sorted(folder.name for folder in FULL_SIZE.iterdir() if folder.is_dir())
 
 
-def settings_of(preset: str, size: str, folder: Path) -> dict[str, Any]:
-    """The preset's settings with a checkpoint of ``size`` in ``folder``."""
+def settings_of(preset: str, size: str, folder: Path, chosen: Sequence[str] = ()) -> dict[str, Any]:
+    """The preset's settings with a checkpoint of ``size`` in ``folder``.
+
+    Args:
+        chosen: ``key=value`` beyond the preset's own.
+
+    Raises:
+        LookupError: the tests make no tiny checkpoint of this preset.
+    """
     sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent)]
     from checkpoints import makers
 
@@ -46,10 +53,10 @@ def settings_of(preset: str, size: str, folder: Path) -> dict[str, Any]:
         shutil.copytree(FULL_SIZE / preset, folder, dirs_exist_ok=True)
         if maker is None:  # a file of weights marks a whole checkpoint; it is never read
             (folder / "model.safetensors").write_bytes(b"\x02" + b"\x00" * 7 + b"{}")
-        return settings
-    if maker is None:
-        raise LookupError("tests/checkpoints makes no tiny one of it")
-    for change in changes:
+        changes = []
+    elif maker is None:
+        raise LookupError(f"tests/checkpoints makes no tiny {preset}")
+    for change in (*changes, *chosen):
         key, _, value = change.removeprefix(f"encoders.{preset}.").partition("=")
         settings[key] = yaml.safe_load(value)
     return settings

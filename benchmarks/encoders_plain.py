@@ -2,7 +2,7 @@
 
 One scene at a time, the default dtype (float32) and attention, the processor on the CPU. The
 frames are those our encoder gets, already scaled by the decode pass, which spares this loop most
-of its scaling. Encoders that are not here do a job for which the card shows no such loop.
+of its scaling. X-CLIP is not here: our encoder chooses its frames by content, the card's does not.
 """
 
 from __future__ import annotations
