@@ -67,6 +67,12 @@ def test_sounds_are_told_apart_from_speech_and_found_with_it() -> None:
     assert got[2].document is None
 
 
+def test_a_sound_is_told_once_a_scene() -> None:
+    events = [said(i, i + 1, f"sound {i % 10}", "sound_event") for i in range(20)]
+    [scene] = gather([Span(0, 30 * S)], events)
+    assert scene.speech == "; ".join(f"sound {i}" for i in range(10))
+
+
 times = st.integers(0, 40 * S)
 texts = st.lists(
     st.tuples(
