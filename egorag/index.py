@@ -38,7 +38,7 @@ def run(settings: dict[str, Any]) -> Result:
     for name, did in summary.encoders.items():
         if did["checkpoint"] is not None:
             where = f"{did['checkpoint']}, {did['dtype']} on {did['device']}"
-            lines.append(f"  {name} ({where}): {did['does']}" if did["does"] else f"  {name}: {where}")
+            lines.append(f"  {name} ({where})" + (f": {did['does']}" if did["does"] else ""))
     return Result(summary.to_json(), "\n".join(lines), 1 if summary.failed else 0)
 
 
