@@ -78,7 +78,9 @@ def gather(scenes: Sequence[Span], texts: Sequence[TimedText]) -> list[SceneText
             continue
         for place in _places(scenes, starts, text.span):
             said = lines[place].setdefault(text.track, [])
-            if text.told not in said[-8:]:  # a line kept on screen is read again and again
+            # A line kept on screen is read again and again; a sound is there or it is not.
+            before = said if text.track in SOUND_TRACKS else said[-8:]
+            if text.told not in before:
                 said.append(text.told)
             known[place] = max(known[place], text.span.end)
     return [
