@@ -124,7 +124,7 @@ class SentenceEmbedding(Pretrained):
 
         source = self.source()
         dim, prompts = self._dim(), {of: self._prompt(of) for of in ("query", "document")}
-        key = (self.share_key(), placement)
+        key = (self.share_key(), source.sha256, placement)  # a folder's content may change
         held = acquire(key, lambda: load_sentence_model(source, placement))
         try:
             if held.model.get_embedding_dimension() < dim:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -82,6 +83,21 @@ def make_gemma(folder: Path, seed: int = 0, prompts: dict[str, str] | None = Non
     )
     given = GEMMA_PROMPTS if prompts is None else prompts
     return _write(folder, model, tokenizer, 32, (32, 48, GEMMA_DIM), given)
+
+
+def change(folder: Path, name: str, edit: Callable[[Any], Any]) -> None:
+    """Edit a JSON or safetensors file in place."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / name
+    if path.suffix == ".json":
+        data = json.loads(path.read_text()) if path.exists() else {}
+        data = edit(data) or data
+        path.write_text(json.dumps(data))
+    else:
+        tensors = load_file(path)
+        edit(tensors)
+        save_file(tensors, path, metadata={"format": "pt"})
 
 
 def _write(
