@@ -85,7 +85,8 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
     sys.argv = [f"egorag.{name}", *flags, *plain, *config.search_path_override()]
     folder = str(config.config_dir().resolve())
     try:
-        hydra.main(version_base="1.3", config_path=folder, config_name=name)(job)()
+        file = config.config_name(name)
+        hydra.main(version_base="1.3", config_path=folder, config_name=file)(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(config.one_line(error)) from error
     return max(codes)
@@ -93,7 +94,7 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
 
 def _help(name: str, about: str) -> str:
     """The command's purpose and its config file, which is commented for this."""
-    text = (config.config_dir() / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (config.config_dir() / f"{config.config_name(name)}.yaml").read_text(encoding="utf-8")
     body = text.split("- _self_", 1)[-1].strip()
     lines = [about.strip(), "", "Settings (key=value; ??? must be given):", ""]
     lines += [f"  {line}" for line in body.splitlines()]

@@ -39,6 +39,15 @@ def config_dir() -> Path:
     raise ConfigError(f"no configs beside {package}; reinstall egorag")
 
 
+def config_name(command: str) -> str:
+    """The config of a command as a user types it.
+
+    >>> config_name("train probe")
+    'train_probe'
+    """
+    return command.replace(" ", "_")
+
+
 def options() -> dict[str, list[str]]:
     """The option names of every config group, e.g. ``{"encoder": ["minilm", ...]}``."""
     return {
@@ -113,7 +122,8 @@ def check_keys(name: str, arguments: Sequence[str]) -> None:
 def top_level_keys(name: str) -> set[str]:
     """Keys that may start an override of command ``name``."""
     keys = {"hydra", "output"}
-    for line in (config_dir() / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
+    path = config_dir() / f"{config_name(name)}.yaml"
+    for line in path.read_text(encoding="utf-8").splitlines():
         found = re.match(r"(\w+):", line)
         if found and found[1] != "defaults":
             keys.add(found[1])
@@ -150,7 +160,9 @@ def compose(name: str, arguments: Sequence[str]) -> dict[str, Any]:
 
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_dir().resolve())):
-            config = hydra_compose(name, overrides=[*overrides, *search_path_override()])
+            config = hydra_compose(
+                config_name(name), overrides=[*overrides, *search_path_override()]
+            )
         return finish(name, config, free)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error

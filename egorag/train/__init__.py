@@ -1,0 +1,1 @@
+"""Learning from an index's own features: probes that name actions, projections of text."""

@@ -1,0 +1,83 @@
+"""How sure a score is: a bootstrap over videos, since clips of one video are no new evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score with its confidence interval.
+
+    Attributes:
+        value: on all rows.
+        low, high: percentiles of the bootstrap; None with fewer than two videos, where nothing
+            can be said.
+        level: the confidence, e.g. 0.95.
+        rows, clusters: how many rows and videos it was measured on.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    level: float
+    rows: int
+    clusters: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return dict(vars(self))
+
+    def __str__(self) -> str:
+        between = f" [{self.low:.3f}, {self.high:.3f}]" if self.low is not None else ""
+        return f"{self.value:.3f}{between}"
+
+
+def clustered(
+    statistic: Callable[[Rows], float],
+    clusters: Sequence[Hashable],
+    *,
+    seed: int = 0,
+    rounds: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """``statistic`` on all rows, and between which bounds it lies when videos are drawn anew.
+
+    Percentile bootstrap, whole clusters drawn with replacement (Davison and Hinkley, "Bootstrap
+    Methods and their Application", 1997, section 3.8).
+
+    Args:
+        statistic: of row numbers int [n], with repeats, to a finite score.
+        clusters: the video of each row.
+
+    Raises:
+        ValueError: no rows.
+
+    >>> right = np.array([1, 1, 1, 0, 1, 1])
+    >>> str(clustered(lambda rows: right[rows].mean(), ["a", "a", "b", "b", "c", "c"]))
+    '0.833 [0.500, 1.000]'
+    """
+    if not clusters:
+        raise ValueError("no rows to measure a score on")
+    names = sorted(set(clusters), key=str)
+    number = {name: i for i, name in enumerate(names)}
+    of = np.array([number[name] for name in clusters])
+    order = np.argsort(of, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(of))[:-1])
+    value = float(statistic(np.arange(len(of))))
+    low = high = None
+    if len(names) > 1:
+        dice = np.random.default_rng(seed)
+        drawn = [
+            float(statistic(np.concatenate([members[i] for i in picked])))
+            for picked in dice.integers(0, len(names), (rounds, len(names)))
+        ]
+        low, high = (float(q) for q in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+    return Interval(value, low, high, level, len(of), len(names))
