@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -81,6 +81,9 @@ class LaionCLAP(SoundWindows):
 
     def weight_files(self) -> Sequence[str]:
         return (self.weights,)
+
+    def share_key(self) -> Hashable:
+        return (super().share_key(), self.weights)
 
     def source(self) -> Checkpoint:
         folder = Path(self.checkpoint).expanduser()
