@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,8 @@ class Pyannote(Pretrained):
 
     def _load(self, placement: Placement) -> Any:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "false"
+        # Statistics over a window in which somebody hardly speaks: expected, and handled there.
+        warnings.filterwarnings("ignore", module=r"pyannote\.audio\.")
         import torch
         from pyannote.audio.core.plda import PLDA
         from pyannote.audio.pipelines import SpeakerDiarization
@@ -249,12 +252,12 @@ def _model(source: Checkpoint, name: str) -> Any:
         ) from None
     if not str(module).startswith("pyannote.audio.models."):
         raise ConfigError(f"{name} of {source} names the class {module}.{kind}, which is not run")
-    architecture = getattr(importlib.import_module(module), kind, None)
+    architecture: Any = getattr(importlib.import_module(module), kind, None)
     if not (inspect.isclass(architecture) and issubclass(architecture, Model)):
         raise ConfigError(f"this pyannote.audio has no model {module}.{kind}; upgrade it")
     known = inspect.signature(architecture.__init__).parameters
     settings = {k: v for k, v in held.get("hyper_parameters", {}).items() if k in known}
-    model = architecture(**settings)
+    model: Any = architecture(**settings)
     model.specifications = about["specifications"]
     model.setup()  # adds the last layer
     try:
