@@ -66,14 +66,19 @@ def vjepa2_tflop(config: Any, frames: int) -> float:
 def counted_tflop(run: Callable[[], Any]) -> float:
     """1e12 operations of the products, convolutions and attention in one call, as torch counts."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+    from torch.utils.flop_counter import FlopCounterMode
 
     def attention(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
-        return int(sdpa_flop_count(q, k, v))
+        batch, heads, queries, width = q
+        return int(2 * batch * heads * queries * k[-2] * (width + v[-1]))
 
-    # Torch 2.11 counts the attention kernels of GPUs only.
-    cpu = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}
-    with FlopCounterMode(display=False, custom_mapping=cpu) as counter:
+    # Torch 2.11 counts neither a CPU's attention nor keys shared by several heads.
+    kernels = ("flash_attention", "flash_attention_for_cpu", "efficient_attention")
+    counting = {
+        getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}"): attention
+        for kernel in (*kernels, "cudnn_attention")
+    }
+    with FlopCounterMode(display=False, custom_mapping=counting) as counter:
         run()
     return float(counter.get_total_flops()) / 1e12
 
