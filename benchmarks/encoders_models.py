@@ -3,6 +3,8 @@
 ``full`` builds the published architecture from ``full_size/PRESET/`` directly on the device:
 nothing is downloaded and no weights pass the disk. ``tiny`` is the tests' checkpoint, loaded by
 the real loader. Files that have no size (tokenizers) come from the tests' checkpoint in both.
+Only what loads through transformers' ``from_pretrained`` can be built full size: open_clip's and
+sentence-transformers' own layers cannot, and their rows say that they failed.
 """
 
 from __future__ import annotations
