@@ -81,7 +81,9 @@ def picture(video: Path) -> Path:
 def test_from_config_to_query(
     preset: str, video: Path, picture: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    overrides = MAKERS[preset](tmp_path / "checkpoint")
+    made = tmp_path / "checkpoint"
+    made.mkdir()
+    overrides = MAKERS[preset](made)
     # Text encoders need text: signs are read, but only where they are what is tested.
     others = ["ocr"] if _built(preset, overrides).medium is Medium.TEXT else []
     chosen = f"encoder=[{','.join([*others, preset])}]"

@@ -1,0 +1,172 @@
+"""The command lines that users of pretrained encoders type, on real video with sound, hub off.
+
+Tiny real checkpoints stand in for the published ones by override; nothing else is different.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("faster_whisper")
+
+from checkpoints import makers
+
+from egorag import config
+
+MAKERS = makers()
+LIGHT = "encoder=[subtitles,minilm]"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """``tiny("clap", ...)``: the overrides that put tiny checkpoints in place, each made once."""
+    made: dict[str, list[str]] = {}
+
+    def overrides(*presets: str) -> list[str]:
+        for preset in presets:
+            if preset not in made:
+                made[preset] = MAKERS[preset](tmp_path_factory.mktemp(preset))
+        return [override for preset in presets for override in made[preset]]
+
+    return overrides
+
+
+@pytest.fixture
+def nasa(shared_data: Path) -> Path:
+    """13 s of real narration with subtitles."""
+    return shared_data / "media" / "nasa_13013.mp4"
+
+
+@pytest.fixture
+def bunny(shared_data: Path) -> Path:
+    """30 s with sound and no subtitles."""
+    return shared_data / "media" / "big_buck_bunny_0_30.webm"
+
+
+def ok(done: Any) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def rows(summary: Any) -> dict[str, int]:
+    (video,) = summary["videos"]
+    assert video["problems"] == [], video
+    return {name: encoder["rows"] for name, encoder in video["encoders"].items()}
+
+
+def test_one_line_adds_vjepa2_quality(nasa: Path, tmp_path: Path, command: Any, tiny: Any) -> None:
+    settings = [f"input={nasa}", f"index={tmp_path / 'i'}", *tiny("vjepa2_quality"), "device=cpu"]
+    summary = ok(command("index", "+encoder=vjepa2_quality", *settings, "output=json"))
+    made = rows(summary)
+    assert made["vjepa2_quality"] == summary["videos"][0]["scenes"] >= 2
+    assert made["minilm"] and made["subtitles"], "the default set runs beside it"
+    assert "patch tokens" in summary["encoders"]["vjepa2_quality"]["does"]
+
+
+def test_two_sound_encoders(bunny: Path, tmp_path: Path, command: Any, tiny: Any) -> None:
+    chosen = ["clap", "faster_whisper"]
+    settings = [f"input={bunny}", f"index={tmp_path / 'i'}", *tiny(*chosen), "device=cpu", LIGHT]
+    summary = ok(command("index", "+encoder=[clap,faster_whisper]", *settings, "output=json"))
+    assert rows(summary)["clap"] == summary["videos"][0]["scenes"]
+    assert "faster_whisper" in rows(summary)
+
+
+def test_files_without_sound_skip_them(
+    shared_data: Path, tmp_path: Path, command: Any, tiny: Any
+) -> None:
+    chosen = ["clap", "faster_whisper", "whisper", "ast", "embeddinggemma2_sound"]
+    silent = shared_data / "media" / "bikes.mp4"
+    settings = [f"input={silent}", f"index={tmp_path / 'i'}", *tiny(*chosen), "device=cpu"]
+    summary = ok(command("index", f"encoder=[{','.join(chosen)}]", *settings, "output=json"))
+    (video,) = summary["videos"]
+    assert {e["skipped"] for e in video["encoders"].values()} == {"no sound"}
+
+
+def test_a_sweep_over_encoders(nasa: Path, tmp_path: Path, command: Any, tiny: Any) -> None:
+    """Each job of ``-m`` has its own encoder; an index a job, by Hydra's own interpolation."""
+    for preset in ("vjepa2_fast", "xclip"):
+        composed = config.compose("index", ["input=x", "index=y", LIGHT, f"+encoder={preset}"])
+        assert list(composed["encoders"]) == ["subtitles", "minilm", preset]
+    overrides = [o for o in tiny("vjepa2_fast", "xclip")]
+    done = command(
+        "index",
+        "-m",
+        "+encoder=vjepa2_fast,xclip",
+        f"input={nasa}",
+        f"index={tmp_path / 'i'}",
+        *overrides,
+        "device=cpu",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    done = command("index", f"input={nasa}", f"index={tmp_path / 'i'}", "output=json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_presets_of_a_family_and_exact_spaces(
+    nasa: Path, tmp_path: Path, command: Any, tiny: Any
+) -> None:
+    """A query uses exactly the spaces that can take it, and the rest is named."""
+    chosen = ["vjepa2_fast", "vjepa2_quality", "xclip", "clap", "siglip2"]
+    index = f"index={tmp_path / 'i'}"
+    settings = [f"input={nasa}", index, *tiny(*chosen), "device=cpu", LIGHT]
+    made = rows(ok(command("index", f"+encoder=[{','.join(chosen)}]", *settings, "output=json")))
+    assert made["vjepa2_fast"] == made["vjepa2_quality"] >= 2
+
+    def search(*query: str) -> tuple[set[str], dict[str, str]]:
+        found = ok(command("search", index, *query, "k=5", "output=json"))
+        assert found["hits"]
+        return {name for hit in found["hits"] for name in hit["parts"]}, found["left_out"]
+
+    used, left_out = search("query=the clean room of the telescope")
+    assert used - {"bm25"} == {"minilm", "xclip", "clap", "siglip2"}
+    assert set(left_out) == {"vjepa2_fast", "vjepa2_quality"}
+    assert left_out["vjepa2_fast"].startswith("takes video, not text")
+    used, left_out = search(f"video={nasa}")
+    assert used == {"vjepa2_fast", "vjepa2_quality", "xclip", "siglip2"}
+    assert set(left_out) == {"minilm", "clap", "bm25"}
+    used, left_out = search(f"sound={nasa}")
+    assert used == {"clap"}
+    said = command("search", index, "query=telescope", "without=[clap,xclip]").stdout
+    assert "not searched: clap (left out on request)" in said
+
+
+def test_the_weights_may_lie_elsewhere_but_must_be_the_same(
+    nasa: Path, tmp_path: Path, command: Any, tiny: Any
+) -> None:
+    import shutil
+
+    here, there, other = tmp_path / "here", tmp_path / "there", tmp_path / "other"
+    for folder in (here, other):
+        folder.mkdir()
+    index, name = f"index={tmp_path / 'i'}", "encoders.siglip2.checkpoint"
+    MAKERS["siglip2"](here)
+    from checkpoints import siglip2
+
+    siglip2.make(other, seed=1)
+    settings = [f"input={nasa}", index, f"{name}={here}", "device=cpu", "encoder=[siglip2]"]
+    ok(command("index", *settings, "output=json"))
+    shutil.move(here, there)
+    gone = command("search", index, "query=telescope")
+    assert gone.returncode == 2 and "without=[siglip2]" in gone.stderr
+    moved = ok(command("search", index, "query=telescope", f"{name}={there}", "output=json"))
+    assert moved["hits"]
+    wrong = command("search", index, "query=telescope", f"{name}={other}")
+    assert wrong.returncode == 2 and "cannot be compared" in wrong.stderr
+
+
+def test_no_weights_no_network(nasa: Path, tmp_path: Path, command: Any) -> None:
+    """Told at once, with the command that mends it, and nothing is left behind."""
+    done = command(
+        "index", "+encoder=[vjepa2_quality,clap]", f"input={nasa}", f"index={tmp_path / 'i'}"
+    )
+    assert done.returncode == 2
+    for name in ("facebook/vjepa2-vitg-fpc64-384", "laion/clap-htsat-unfused"):
+        assert f"hf download {name}" in done.stderr
+    assert not (tmp_path / "i").exists()
