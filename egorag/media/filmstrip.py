@@ -34,6 +34,9 @@ class Filmstrip:
     Times strictly increase: a frame stamped no later than the one before it is put a microsecond
     after it, a frame stamped before the video's start at 0.
 
+    Args:
+        start: microseconds; readers with a rate get no frame before it.
+
     Attributes:
         end: microseconds; where the last frame ends, once ``finish`` has run.
         frames: how many were decoded.
@@ -45,10 +48,11 @@ class Filmstrip:
         clock: StreamClock,
         samplings: Mapping[int, FrameSampling | ShotSampling],
         pixel_aspect: Fraction | None,
+        start: int = 0,
     ) -> None:
         self._clock = clock
         self._sampled = [
-            (reader, FrameGrid(s.rate), SampledPictures(s, pixel_aspect))
+            (reader, FrameGrid(s.rate, start), SampledPictures(s, pixel_aspect))
             for reader, s in samplings.items()
             if isinstance(s, FrameSampling) and s.rate is not None
         ]

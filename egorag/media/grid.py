@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from math import ceil
 
-from egorag.spans import to_us
+from egorag.spans import MICROSECONDS, to_us
 
 
 class FrameGrid:
@@ -18,12 +19,18 @@ class FrameGrid:
     >>> grid = FrameGrid(2.0)
     >>> list(grid.before(1_000_000)), list(grid.before(1_000_001))
     ([0, 500000], [1000000])
+
+    Args:
+        rate: points a second.
+        start: microseconds; points before it are not handed out.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, start: int = 0) -> None:
         self._rate = Fraction(rate)
-        self._k = 0
-        self.next = 0
+        self._k = max(0, ceil(start * self._rate / MICROSECONDS) - 1)
+        while to_us(self._k / self._rate) < start:
+            self._k += 1
+        self.next = to_us(self._k / self._rate)
 
     def before(self, time: int) -> Iterator[int]:
         """Points earlier than ``time`` (microseconds) that were not handed out yet."""

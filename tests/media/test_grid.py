@@ -44,3 +44,10 @@ def test_at_the_videos_own_rate_every_frame_is_seen_once() -> None:
 
 def test_frames_between_points_are_passed_over() -> None:
     assert shown([0, 100_000, 400_000], 2.0, 600_000) == [(0, 0), (500_000, 2)]
+
+
+@given(RATES, st.integers(0, 20_000_000))
+def test_a_later_start_leaves_the_same_points(rate: float, start: int) -> None:
+    end = start + 2_000_000
+    every = list(FrameGrid(rate).before(end))
+    assert list(FrameGrid(rate, start).before(end)) == [point for point in every if point >= start]
