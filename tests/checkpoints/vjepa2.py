@@ -39,10 +39,11 @@ def write(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def _preset(name: str, frames: int) -> Any:
+def _preset(name: str, frames: int, stride: int | None = None) -> Any:
     def make(folder: Path) -> list[str]:
         write(folder)
-        return [f"encoders.{name}.checkpoint={folder}", f"encoders.{name}.frames={frames}"]
+        overrides = [f"encoders.{name}.checkpoint={folder}", f"encoders.{name}.frames={frames}"]
+        return [*overrides, f"encoders.{name}.stride={stride}"] if stride else overrides
 
     return make
 
@@ -51,4 +52,7 @@ PRESETS = {
     "vjepa2_fast": _preset("vjepa2_fast", 4),
     "vjepa2_balanced": _preset("vjepa2_balanced", 6),
     "vjepa2_quality": _preset("vjepa2_quality", 8),
+    "vjepa2_frames_fast": _preset("vjepa2_frames_fast", 4, 2),
+    "vjepa2_frames_balanced": _preset("vjepa2_frames_balanced", 6, 3),
+    "vjepa2_frames_quality": _preset("vjepa2_frames_quality", 8, 8),
 }
