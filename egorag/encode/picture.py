@@ -117,8 +117,13 @@ class Picture:
         if medium != "image" or query.image is None:
             raise SpaceError(f"Picture embeds pictures, but the query was to enter by {medium!r}")
         vector = np.zeros(DIM, np.float32)
-        vector[:APPEARANCE_DIM] = np.sqrt(_appearance(_lab(read_picture(query.image))))
+        vector[:APPEARANCE_DIM] = appearance(read_picture(query.image))
         return vector
+
+
+def appearance(image: Image) -> Values:
+    """What an RGB picture (uint8 [H, W, 3]) looks like: float64 [624], unit length."""
+    return np.sqrt(_appearance(_lab(image)))
 
 
 def _lab(image: Image) -> Plane:
