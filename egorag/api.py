@@ -14,6 +14,7 @@ from egorag.errors import ConfigError, EgoragError, did_you_mean
 from egorag.types import LEVELS, Answer, Hit, Query, Scene, TimedText, Video
 
 if TYPE_CHECKING:
+    from egorag.encode.projection import Projected
     from egorag.fuse.base import Fuser
     from egorag.generate.base import Answerer, TextEncoder
     from egorag.media.inputs import Input
@@ -86,6 +87,7 @@ def open_index(
     *,
     device: str = "auto",
     encoders: Mapping[str, Mapping[str, Any]] | None = None,
+    projections: Sequence[str | Path] = (),
 ) -> Index:
     """Open an index folder for reading.
 
@@ -94,13 +96,22 @@ def open_index(
         encoders: settings by encoder that differ from those it was indexed with, such as
             ``{"xclip": {"checkpoint": "models/xclip"}}`` on another machine. Weights that are not
             the same are refused.
+        projections: folders that ``python -m egorag.train projection`` wrote, or names of those in
+            the index's own ``projections/``. Text then enters the spaces they lead to, too.
 
     Raises:
-        StoreError: not an index, or made by a newer egorag.
+        StoreError: not an index, or made by a newer egorag; a damaged projection.
+        ConfigError: no such encoder or projection.
+        SpaceError: a projection between spaces that are not this index's.
     """
     from egorag.store.folder import IndexFolder
 
-    return Index(IndexFolder.open(Path(index), read_only=True), device=device, encoders=encoders)
+    folder = IndexFolder.open(Path(index), read_only=True)
+    try:
+        return Index(folder, device=device, encoders=encoders, projections=projections)
+    except EgoragError:
+        folder.close()
+        raise
 
 
 class Index:
@@ -112,7 +123,11 @@ class Index:
         *,
         device: str = "auto",
         encoders: Mapping[str, Mapping[str, Any]] | None = None,
+        projections: Sequence[str | Path] = (),
     ) -> None:
+        from egorag.retrieve.bridges import bridges
+        from egorag.train.projection import load_projection
+
         self.folder = folder
         self._device = device
         self._changed = {name: dict(changes) for name, changes in (encoders or {}).items()}
@@ -120,6 +135,9 @@ class Index:
         for name in self._changed:
             if name not in known:
                 raise ConfigError(f"the index has no encoder {name!r}{did_you_mean(name, known)}")
+        own = folder.path / "projections"
+        found = [own / given if (own / given).is_dir() else Path(given) for given in projections]
+        self._bridges = bridges([load_projection(path) for path in found], known)
         self._ready: dict[str, Any] = {}
 
     def search(
@@ -168,11 +186,22 @@ class Index:
         without: Sequence[str] = (),
     ) -> dict[str, str]:
         """Rankings of this index that ``search`` with these arguments does not use, and why."""
-        from egorag.fuse.rrf import ReciprocalRank
-        from egorag.retrieve.retriever import Retriever
+        given = _given(query, image, sound, video)
+        return self._retriever({}, None, without).left_out(Query(**given))
 
-        retriever = Retriever(self.folder, {}, ReciprocalRank(), without=without)
-        return retriever.left_out(Query(**_given(query, image, sound, video)))
+    def notes(
+        self,
+        query: str | None = None,
+        *,
+        videos: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> list[str]:
+        """What to know of results of ``search`` or ``ask`` with these arguments: which videos a
+        projection was trained on, so that it finds more in them than in others."""
+        if query is None:
+            return []
+        asked = Query(query, videos=tuple(self._video(v) for v in videos))
+        return self._retriever({}, None, without).notes(asked)
 
     def ask(
         self,
@@ -197,6 +226,22 @@ class Index:
         by: Answerer = answerer if answerer is not None else Extractive()
         encoder = self._text_encoder(getattr(by, "model", None))
         return by.answer(asked, hits, self.folder, encoder, choices)
+
+    def projected(self, encoder: str) -> Projected:
+        """Texts as vectors in the space of ``encoder``, by a projection this index was opened with.
+
+        Raises:
+            ConfigError: it was opened with none that leads there.
+        """
+        from egorag.encode.projection import Projected
+
+        if encoder not in self._bridges:
+            raise ConfigError(
+                f"no projection leads to {encoder!r}{did_you_mean(encoder, self._bridges)}; give "
+                "it when opening the index: projections=[FOLDER]"
+            )
+        bridge = self._bridges[encoder]
+        return Projected(bridge.projection, self._encoder(bridge.text))
 
     def videos(self) -> list[Video]:
         """Every video of the index."""
@@ -276,7 +321,15 @@ class Index:
     def _search(
         self, query: Query, k: int, fuser: Fuser | None, without: Sequence[str]
     ) -> list[Hit]:
-        retriever = self._retriever(query, fuser, without)
+        rows = self.folder.catalog.encoders()
+        by_text = {bridge.text for n, bridge in self._bridges.items() if n not in without}
+        able = [
+            name
+            for name, row in rows.items()
+            if (row.space and row.space.queries & set(query.media) and name not in without)
+            or (query.text is not None and name in by_text)
+        ]
+        retriever = self._retriever({name: self._encoder(name) for name in able}, fuser, without)
         hits = retriever.search(query, k)
         if untimed := retriever.untimed(query):
             warnings.warn(
@@ -286,20 +339,14 @@ class Index:
             )
         return hits
 
-    def _retriever(self, query: Query, fuser: Fuser | None, without: Sequence[str]) -> Retriever:
+    def _retriever(
+        self, encoders: Mapping[str, Any], fuser: Fuser | None, without: Sequence[str]
+    ) -> Retriever:
         from egorag.fuse.rrf import ReciprocalRank
         from egorag.retrieve.retriever import Retriever
 
-        rows = self.folder.catalog.encoders()
-        able = [
-            name
-            for name, row in rows.items()
-            if row.space and row.space.queries & set(query.media) and name not in without
-        ]
-        encoders = {name: self._encoder(name) for name in able}
-        return Retriever(
-            self.folder, encoders, fuser if fuser is not None else ReciprocalRank(), without=without
-        )
+        by = fuser if fuser is not None else ReciprocalRank()
+        return Retriever(self.folder, encoders, by, without=without, bridges=self._bridges)
 
     def _encoder(self, name: str) -> Any:
         """An encoder of the index, loaded, with the settings it was indexed with."""

@@ -23,8 +23,12 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag.render import answer_text, left_out_text
 
     without = parse_list("without", settings["without"])
+    videos = parse_list("videos", settings["videos"])
     with open_index(
-        settings["index"], device=settings["device"], encoders=settings["encoders"]
+        settings["index"],
+        device=settings["device"],
+        encoders=settings["encoders"],
+        projections=parse_list("projections", settings["projections"]),
     ) as index:
         answer = index.ask(
             settings["question"],
@@ -33,14 +37,15 @@ def run(settings: dict[str, Any]) -> Result:
             after=settings["after"],
             before=settings["before"],
             until=settings["until"],
-            videos=parse_list("videos", settings["videos"]),
+            videos=videos,
             without=without,
             fuser=registry.build("fusers", "fuser", settings["fuser"]),
             answerer=registry.build("answerers", "answerer", settings["answerer"]),
         )
         left_out = index.left_out(settings["question"], without=without)
-    text = "\n".join([answer_text(answer), *left_out_text(left_out)])
-    return Result({**answer.to_json(), "left_out": left_out}, text)
+        notes = index.notes(settings["question"], videos=videos, without=without)
+    text = "\n".join([answer_text(answer), *left_out_text(left_out), *notes])
+    return Result({**answer.to_json(), "left_out": left_out, "notes": notes}, text)
 
 
 if __name__ == "__main__":

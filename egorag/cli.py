@@ -69,7 +69,7 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
     """Hydra's own flags (-m, --cfg, --info, ...): its application, our run."""
     flags = [a for a in given if a.startswith("-")]
     config.check_keys(name, given)
-    overrides, free = config.split_free_text(given)
+    overrides, free = config.split_free_text(given, config.own_keys(name))
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
     import hydra

@@ -11,7 +11,7 @@ Two things are added to Hydra, both for the user's sake:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from egorag.errors import ConfigError, did_you_mean
 
 FREE_TEXT = frozenset(
     {
-        "after", "artifacts", "before", "choices", "image", "index", "input", "query", "question",
-        "sound", "to", "until", "video", "videos", "without",
+        "after", "artifacts", "before", "choices", "image", "index", "input", "pairs",
+        "projections", "query", "question", "sound", "to", "until", "video", "videos", "without",
     }
 )  # fmt: skip
 """Keys whose values are taken as they stand."""
 
-_TUNING = re.compile(r"(encoders\.[^.=]+|segmenter|fuser|answerer)\.[\w.]+=")
+_TUNING = re.compile(r"(encoders\.[^.=]+|segmenter|fuser|answerer|training)\.[\w.]+=")
 _KEY = re.compile(r"(?P<mark>\+\+|\+|~)?(?P<head>[^=.@/:]+)(?P<rest>[^=]*)(=(?P<value>.*))?", re.S)
 
 
@@ -57,8 +57,10 @@ def options() -> dict[str, list[str]]:
     }
 
 
-def split_free_text(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Part overrides for Hydra from free text.
+def split_free_text(
+    arguments: Sequence[str], also: Collection[str] = ()
+) -> tuple[list[str], dict[str, str]]:
+    """Part overrides for Hydra from free text; ``also`` are keys of it besides ``FREE_TEXT``.
 
     >>> split_free_text(["k=3", "query=it's ${x}, [y]"])
     (['k=3'], {'query': "it's ${x}, [y]"})
@@ -67,7 +69,7 @@ def split_free_text(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]
     free: dict[str, str] = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if equals and key in FREE_TEXT:
+        if equals and (key in FREE_TEXT or key in also):
             free[key] = value
         else:
             overrides.append(f"++{argument}" if _TUNING.match(argument) else argument)
@@ -96,8 +98,8 @@ def check_keys(name: str, arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the key or option and its neighbours.
     """
-    known = top_level_keys(name)
-    groups = {g: o for g, o in options().items() if {g, f"{g}s"} & known}
+    known, own = top_level_keys(name), own_keys(name)
+    groups = {g: o for g, o in options().items() if {g, f"{g}s"} & known and g not in own}
     for argument in arguments:
         if argument.startswith("-"):
             continue
@@ -117,6 +119,13 @@ def check_keys(name: str, arguments: Sequence[str]) -> None:
                     raise ConfigError(f"no {head} {option!r}{did_you_mean(option, groups[head])}")
         elif head not in known and not (match["mark"] and head in groups):
             raise ConfigError(f"no setting {head!r}{did_you_mean(head, known | set(groups))}")
+
+
+def own_keys(name: str) -> set[str]:
+    """Keys of command ``name`` that are called like a config group but name something of an index
+    (``encoder=`` of the trainings): Hydra would take them for the group."""
+    text = (config_dir() / f"{config_name(name)}.yaml").read_text(encoding="utf-8")
+    return set(options()) & set(re.findall(r"^(\w+):", text, re.M))
 
 
 def top_level_keys(name: str) -> set[str]:
@@ -151,7 +160,7 @@ def compose(name: str, arguments: Sequence[str]) -> dict[str, Any]:
         ConfigError: an override does not fit; one line.
     """
     check_keys(name, arguments)
-    overrides, free = split_free_text(arguments)
+    overrides, free = split_free_text(arguments, own_keys(name))
 
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir

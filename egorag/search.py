@@ -12,6 +12,7 @@ ABOUT = """Find scenes in an index by text, by picture, by sound or by video cli
   python -m egorag.search index=runs/kitchen image=mug.jpg
   python -m egorag.search index=runs/kitchen query="the bell" until=10:00
   python -m egorag.search index=runs/kitchen query="the bell" without=[bm25]
+  python -m egorag.search index=runs/kitchen query="pour milk" projections=[FOLDER]
 
 Each query is searched in exactly the spaces that can take it; the rest is named."""
 
@@ -24,9 +25,13 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag.render import hits_text, left_out_text
 
     without = parse_list("without", settings["without"])
+    videos = parse_list("videos", settings["videos"])
     media = {name: settings[name] for name in ("query", "image", "sound", "video")}
     with open_index(
-        settings["index"], device=settings["device"], encoders=settings["encoders"]
+        settings["index"],
+        device=settings["device"],
+        encoders=settings["encoders"],
+        projections=parse_list("projections", settings["projections"]),
     ) as index:
         hits = index.search(
             **media,
@@ -35,17 +40,19 @@ def run(settings: dict[str, Any]) -> Result:
             after=settings["after"],
             before=settings["before"],
             until=settings["until"],
-            videos=parse_list("videos", settings["videos"]),
+            videos=videos,
             without=without,
             fuser=registry.build("fusers", "fuser", settings["fuser"]),
         )
         left_out = index.left_out(**media, without=without)
+        notes = index.notes(settings["query"], videos=videos, without=without)
     data = {
         "query": next(value for value in media.values() if value is not None),
         "hits": [hit.to_json() for hit in hits],
         "left_out": left_out,
+        "notes": notes,
     }
-    return Result(data, "\n".join([hits_text(hits), *left_out_text(left_out)]))
+    return Result(data, "\n".join([hits_text(hits), *left_out_text(left_out), *notes]))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from egorag.encode.base import Encoder, QueryEncoder, Vectors
 from egorag.errors import ConfigError, SpaceError, did_you_mean
 from egorag.fuse.base import Fused, Fuser, Ranking
 from egorag.retrieve.bounds import bounds, within
+from egorag.retrieve.bridges import REMEDY, Bridge
 from egorag.retrieve.snippet import snippets
 from egorag.retrieve.words import plain
+from egorag.spaces import EmbeddingSpace
 from egorag.store.folder import IndexFolder
 from egorag.store.fulltext import search_text
 from egorag.store.scope import Scope
@@ -17,6 +20,14 @@ from egorag.types import Hit, Query, Scene
 
 BM25 = "bm25"
 """Name of the full-text ranking, beside the encoders' names."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Vector:
+    """A query in one space: float32 [dim]."""
+
+    values: Vectors
+    space: EmbeddingSpace
 
 
 class Retriever:
@@ -27,6 +38,8 @@ class Retriever:
         fuser: makes one list of the rankings.
         depth: scenes taken from each ranking (at least ``k``).
         without: rankings to leave out, by encoder or ``bm25``.
+        bridges: projections by the encoder that they let text into; their text encoders are
+            among ``encoders``, whether or not these have a ranking of their own.
 
     Raises:
         ConfigError: a depth below 1, or a name that is no ranking of this index.
@@ -39,6 +52,7 @@ class Retriever:
         fuser: Fuser,
         depth: int = 100,
         without: Collection[str] = (),
+        bridges: Mapping[str, Bridge] | None = None,
     ) -> None:
         if depth < 1:
             raise ConfigError(f"depth must be 1 or more scenes a ranking, got {depth}")
@@ -47,6 +61,8 @@ class Retriever:
             n: e for n, e in encoders.items() if e.space is not None and n not in without
         }
         self.without = frozenset(without)
+        self.bridges = {n: b for n, b in (bridges or {}).items() if n not in without}
+        self._texts = encoders
         self.fuser = fuser
         self.depth = depth
         queries = self._queries()
@@ -88,27 +104,50 @@ class Retriever:
             name: "left out on request"
             if name in self.without
             else f"takes {' or '.join(media) or 'no query'}, not {' or '.join(asked)}"
+            f"{f'; {REMEDY}' if 'text' in asked and 'video' in media else ''}"
             for name, media in takes.items()
             if name in self.without or not set(media) & set(asked)
         }
 
-    def _embed(self, query: Query) -> dict[tuple[str, str], Vectors]:
+    def notes(self, query: Query) -> list[str]:
+        """What a reader of the results must know: which rankings were trained on what they rank."""
+        if query.text is None:
+            return []
+        searched = query.videos or [video.id for video in self.folder.catalog.videos()]
+        notes = []
+        for name, bridge in sorted(self.bridges.items()):
+            if seen := len(bridge.projection.seen.intersection(searched)):
+                notes.append(
+                    f"{name}: projection {bridge.projection.name!r} was trained on {seen} of these "
+                    f"{len(searched)} videos; how well it finds text in them says nothing of others"
+                )
+        return notes
+
+    def _embed(self, query: Query) -> dict[tuple[str, str], _Vector]:
         """Query vectors by (encoder, medium)."""
-        vectors: dict[tuple[str, str], Vectors] = {}
+        vectors: dict[tuple[str, str], _Vector] = {}
         for medium in query.media:
             takers = [n for n, e in self.encoders.items() if e.space and medium in e.space.queries]
-            if not takers and (medium != "text" or BM25 in self.without):
+            others = medium == "text" and (self.bridges or BM25 not in self.without)
+            if not takers and not others:
                 raise SpaceError(self._no_taker(medium))
             for name in takers:
-                encoder = self.encoders[name]
-                assert isinstance(encoder, QueryEncoder)
-                vectors[name, medium] = encoder.embed_query(query, medium)
+                vectors[name, medium] = _embed(self.encoders[name], query, medium)
+        for name, bridge in self.bridges.items() if query.text is not None else ():
+            text = vectors.get((bridge.text, "text"))
+            text = text or _embed(self._texts[bridge.text], query, "text")
+            projected = bridge.projection.apply(text.values, text.space)
+            vectors[name, "text"] = _Vector(projected, bridge.projection.target)
         return vectors
 
     def _queries(self) -> dict[str, list[str]]:
-        """The media that each space of the index takes, by encoder."""
+        """The media that reach each space of the index, by encoder."""
         rows = sorted(self.folder.catalog.encoders().items())
-        return {n: sorted(row.space.queries) for n, row in rows if row.space is not None}
+        return {
+            n: sorted(row.space.queries | ({"text"} if n in self.bridges else set()))
+            for n, row in rows
+            if row.space is not None
+        }
 
     def _no_taker(self, medium: str) -> str:
         takes = [f"{n} ({', '.join(media) or 'none'})" for n, media in self._queries().items()]
@@ -118,18 +157,17 @@ class Retriever:
             f"no encoder of this index takes a query by {medium}; its spaces and the queries they "
             f"take: {listed}{f' (without: {held})' if held else ''}. Index again with an encoder "
             f"that takes {medium} (python -m egorag.doctor lists them)"
+            f"{f'; {REMEDY}' if medium == 'text' else ''}"
         )
 
     def _rankings(
-        self, query: Query, vectors: Mapping[tuple[str, str], Vectors], scope: Scope, depth: int
+        self, query: Query, vectors: Mapping[tuple[str, str], _Vector], scope: Scope, depth: int
     ) -> dict[str, Ranking]:
         """Rankings by name: the encoder's, with the medium where it takes several of the query."""
         names = [name for name, _ in vectors]
         rankings: dict[str, Ranking] = {}
         for (name, medium), vector in vectors.items():
-            space = self.encoders[name].space
-            assert space is not None
-            found = self.folder.vectors.search(name, vector, space, scope, depth)
+            found = self.folder.vectors.search(name, vector.values, vector.space, scope, depth)
             rankings[name if names.count(name) == 1 else f"{name}:{medium}"] = found
         if query.text is not None and BM25 not in self.without:
             rankings[BM25] = search_text(self.folder.catalog, query.text, scope, depth)
@@ -155,3 +193,8 @@ class Retriever:
             Hit(scene, videos[scene.video].path, item.score, item.parts, text)
             for (item, scene), text in zip(best, snippets(lines, query.text), strict=True)
         ]
+
+
+def _embed(encoder: Encoder, query: Query, medium: str) -> _Vector:
+    assert isinstance(encoder, QueryEncoder) and encoder.space is not None
+    return _Vector(encoder.embed_query(query, medium), encoder.space)

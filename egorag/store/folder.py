@@ -3,6 +3,7 @@
 catalog.sqlite    videos, scenes, texts, full-text index (its version is the folder's version)
 artifacts/        results of encoders, or ``artifacts.path``: a line naming a shared folder
 vectors/          FAISS files, made from the artifacts at any time
+projections/      trained projections that travel with it, where there are any
 config.yaml       the resolved config of the last run
 lock              held by the one process that writes
 """
@@ -25,7 +26,7 @@ from egorag.store.vectors import Vectors
 
 _CATALOG = "catalog.sqlite"
 _POINTER = "artifacts.path"
-_OURS = {_CATALOG, _POINTER, "artifacts", "vectors", "config.yaml", "lock"}
+_OURS = {_CATALOG, _POINTER, "artifacts", "vectors", "projections", "config.yaml", "lock"}
 
 _DAY = 86_400.0  # seconds; no artifact takes longer to write
 

@@ -211,7 +211,10 @@ def test_each_query_enters_exactly_the_spaces_that_take_it(make_index, bag_of_wo
         hits = search.search(query, k=5)
         assert {name for hit in hits for name in hit.parts} == used
         assert set(search.left_out(query)) == every - used
-    assert search.left_out(Query("knife"))["motion"] == "takes video, not text"
+    assert search.left_out(Query("knife"))["motion"] == (
+        "takes video, not text; a projection trained with python -m egorag.train projection lets "
+        "text in"
+    )
     assert search.left_out(Query("knife"))["mute"] == "takes no query, not text"
     both = search.search(Query("knife", video=Path("plate.mp4")), k=99)
     parts = {name for hit in both for name in hit.parts}
