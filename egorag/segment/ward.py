@@ -60,11 +60,31 @@ class WardTree:
     @cached_property
     def heights(self) -> npt.NDArray[np.float64]:
         """float64 [2n - 1]: the largest distance in each node's subtree; 0 for a leaf."""
-        found = np.zeros(2 * self.leaves - 1)
-        own = self.distances.tolist()
-        for node, (a, b) in enumerate(self.children.tolist(), self.leaves):
-            found[node] = max(own[node - self.leaves], found[a], found[b])
-        return found
+        return np.concatenate([np.zeros(self.leaves), self.rising(self.distances)])
+
+    @cached_property
+    def gaps(self) -> npt.NDArray[np.float64]:
+        """float64 [n - 1]: how far apart the means of the two nodes of each merge lie, whatever
+        their sizes: ``distances`` without ``sqrt(2ab / (a + b))`` for nodes of a and b leaves."""
+        sizes = self.extent[:, 1] - self.extent[:, 0]
+        a, b = sizes[self.children].T
+        gaps: npt.NDArray[np.float64] = self.distances / np.sqrt(2.0 * a * b / (a + b))
+        return gaps
+
+    @cached_property
+    def meetings(self) -> Int64s:
+        """int64 [n - 1]: the leaf at which the later of the two nodes of each merge begins. Every
+        leaf but the first is one merge's."""
+        met: Int64s = self.extent[self.children, 0].max(axis=1)
+        return met
+
+    def rising(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """float64 [n - 1]: the largest of ``values`` (one a merge, 0 or more) in the subtree of
+        each merge, so that they never fall from child to parent."""
+        found = [0.0] * self.leaves
+        for value, (a, b) in zip(values.tolist(), self.children.tolist(), strict=True):
+            found.append(max(value, found[a], found[b]))
+        return np.array(found[self.leaves :])
 
     @cached_property
     def parents(self) -> Int64s:
