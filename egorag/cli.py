@@ -78,8 +78,11 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
 
     codes = [0]
 
+    swept = config.swept_encoders(overrides)
+
     def job(composed: Any) -> None:
-        codes.append(_once(config.finish(name, composed, free), run))
+        settings = config.finish(name, composed, free)
+        codes.append(_once(config.of_this_job(settings, swept), run))
 
     plain = [o for o in overrides if o not in flags]
     sys.argv = [f"egorag.{name}", *flags, *plain, *config.search_path_override()]

@@ -20,8 +20,9 @@ from egorag.errors import ConfigError, did_you_mean
 
 FREE_TEXT = frozenset(
     {
-        "after", "artifacts", "before", "choices", "image", "index", "input", "pairs",
-        "projections", "query", "question", "sound", "to", "until", "video", "videos", "without",
+        "after", "artifacts", "before", "choices", "image", "index", "input", "labels",
+        "pairs", "projections", "query", "question", "sound", "test_labels", "to", "until", "video",
+        "videos", "without",
     }
 )  # fmt: skip
 """Keys whose values are taken as they stand."""
@@ -90,6 +91,28 @@ def _join_encoders(overrides: list[str]) -> list[str]:
     mark = "encoder" if any(m[1] == "encoder" for m in found) else "+encoder"
     rest = [o for o in overrides if not plain.fullmatch(o)]
     return [*rest, f"{mark}=[{','.join(dict.fromkeys(names))}]"]
+
+
+def swept_encoders(overrides: Sequence[str]) -> set[str]:
+    """Every encoder that some job of a sweep has.
+
+    >>> sorted(swept_encoders(["+encoder=clap,xclip", "k=1"]))
+    ['clap', 'xclip']
+    """
+    found = [o.partition("=")[2] for o in overrides if re.match(r"\+?encoder=", o)]
+    return set(re.findall(r"[\w-]+", " ".join(found)))
+
+
+def of_this_job(settings: dict[str, Any], swept: Collection[str]) -> dict[str, Any]:
+    """Settings of one job, without those that tune an encoder only other jobs of the sweep have."""
+    if not settings.get("encoders"):
+        return settings
+    mine = {
+        name: node
+        for name, node in settings["encoders"].items()
+        if name not in swept or "_target_" in node
+    }
+    return {**settings, "encoders": mine}
 
 
 def check_keys(name: str, arguments: Sequence[str]) -> None:

@@ -17,10 +17,11 @@ pytest.importorskip("faster_whisper")
 
 from checkpoints import makers
 
-from egorag import config
+import egorag
 
 MAKERS = makers()
 LIGHT = "encoder=[subtitles,minilm]"
+BASE = ["input=x", "index=y"]
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +91,21 @@ def test_files_without_sound_skip_them(
 
 def test_a_sweep_over_encoders(nasa: Path, tmp_path: Path, command: Any, tiny: Any) -> None:
     """Each job of ``-m`` has its own encoder; an index a job, by Hydra's own interpolation."""
-    for preset in ("vjepa2_fast", "xclip"):
-        composed = config.compose("index", ["input=x", "index=y", LIGHT, f"+encoder={preset}"])
-        assert list(composed["encoders"]) == ["subtitles", "minilm", preset]
-    overrides = [o for o in tiny("vjepa2_fast", "xclip")]
     done = command(
         "index",
         "-m",
         "+encoder=vjepa2_fast,xclip",
+        "~encoders.ocr",
         f"input={nasa}",
         f"index={tmp_path / 'i'}",
-        *overrides,
+        *tiny("vjepa2_fast", "xclip"),
         "device=cpu",
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    done = command("index", f"input={nasa}", f"index={tmp_path / 'i'}", "output=json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert [*tmp_path.glob("i/artifacts/*/*.safetensors")]
+    wrong = command("index", "-m", "+encoder=clap,ast", "encoders.xclip.rate=1", *BASE)
+    assert wrong.returncode == 2 and "encoders.xclip is not chosen" in wrong.stderr
 
 
 def test_two_presets_of_a_family_and_exact_spaces(
@@ -119,22 +118,24 @@ def test_two_presets_of_a_family_and_exact_spaces(
     made = rows(ok(command("index", f"+encoder=[{','.join(chosen)}]", *settings, "output=json")))
     assert made["vjepa2_fast"] == made["vjepa2_quality"] >= 2
 
-    def search(*query: str) -> tuple[set[str], dict[str, str]]:
-        found = ok(command("search", index, *query, "k=5", "output=json"))
-        assert found["hits"]
-        return {name for hit in found["hits"] for name in hit["parts"]}, found["left_out"]
+    with egorag.open(tmp_path / "i", device="cpu") as opened:
 
-    used, left_out = search("query=the clean room of the telescope")
-    assert used - {"bm25"} == {"minilm", "xclip", "clap", "siglip2"}
-    assert set(left_out) == {"vjepa2_fast", "vjepa2_quality"}
-    assert left_out["vjepa2_fast"].startswith("takes video, not text")
-    used, left_out = search(f"video={nasa}")
-    assert used == {"vjepa2_fast", "vjepa2_quality", "xclip", "siglip2"}
-    assert set(left_out) == {"minilm", "clap", "bm25"}
-    used, left_out = search(f"sound={nasa}")
-    assert used == {"clap"}
-    said = command("search", index, "query=telescope", "without=[clap,xclip]").stdout
-    assert "not searched: clap (left out on request)" in said
+        def search(**query: Any) -> tuple[set[str], dict[str, str]]:
+            hits = opened.search(**query, k=5)
+            return {name for hit in hits for name in hit.parts}, opened.left_out(**query)
+
+        used, left_out = search(query="the clean room of the telescope")
+        assert used - {"bm25"} == {"minilm", "xclip", "clap", "siglip2"}
+        assert set(left_out) == {"vjepa2_fast", "vjepa2_quality"}
+        assert left_out["vjepa2_fast"].startswith("takes video, not text")
+        used, left_out = search(video=nasa)
+        assert used == {"vjepa2_fast", "vjepa2_quality", "xclip", "siglip2"}
+        assert set(left_out) == {"minilm", "clap", "bm25"}
+        used, left_out = search(sound=nasa)
+        assert used == {"clap"}
+    left = ["without=[clap,xclip,siglip2]"]
+    data = ok(command("search", index, "query=telescope", *left, "output=json"))
+    assert data["left_out"]["clap"] == "left out on request" and data["hits"]
 
 
 def test_the_weights_may_lie_elsewhere_but_must_be_the_same(
