@@ -21,7 +21,6 @@ import egorag
 
 MAKERS = makers()
 LIGHT = "encoder=[subtitles,minilm]"
-BASE = ["input=x", "index=y"]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +103,8 @@ def test_a_sweep_over_encoders(nasa: Path, tmp_path: Path, command: Any, tiny: A
     )
     assert done.returncode == 0, done.stderr
     assert [*tmp_path.glob("i/artifacts/*/*.safetensors")]
-    wrong = command("index", "-m", "+encoder=clap,ast", "encoders.xclip.rate=1", *BASE)
+    settings = [f"input={nasa}", f"index={tmp_path / 'j'}"]
+    wrong = command("index", "-m", "+encoder=clap,ast", "encoders.xclip.rate=1", *settings)
     assert wrong.returncode == 2 and "encoders.xclip is not chosen" in wrong.stderr
 
 
