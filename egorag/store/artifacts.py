@@ -1,8 +1,8 @@
 """Immutable files of results, addressed by what they were made from.
 
-Layout: ``artifacts/ab/abcdef....safetensors`` (vectors with their spans) or ``.json`` (timed
-text, scenes). A file appears under its name only when it is whole, and its bytes depend on
-nothing but its content, so equal inputs give equal hashes on every machine.
+Layout: ``artifacts/ab/abcdef....safetensors`` (vectors with their spans), ``.json`` (timed text,
+scenes) or ``.tokens`` (feature maps). A file appears under its name only when it is whole, and its
+bytes depend on nothing but its content, so equal inputs give equal hashes on every machine.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from egorag.errors import StoreError
 from egorag.spans import Span
 from egorag.store.files import remove_leftovers, write_whole
 from egorag.store.ids import canonical_json, digest
+from egorag.store.token_maps import TokenMaps, TokenWriter
 
 Vectors = npt.NDArray[np.float32]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_VECTORS, _JSON = ".safetensors", ".json"
+_VECTORS, _JSON, _TOKENS = ".safetensors", ".json", ".tokens"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,26 @@ class Artifacts:
         except ValueError as error:
             raise self._damaged(key, _JSON, str(error)) from error
 
+    def token_writer(self, meta: Mapping[str, str]) -> TokenWriter:
+        """For the maps of one video, which may fill a disk: they are written as they come, and
+        ``keep_tokens`` gives them their key."""
+        return TokenWriter(self._temporary, meta)
+
+    def keep_tokens(self, key: str, writer: TokenWriter) -> None:
+        """What was written has its place under ``key``. StoreError if that cannot be."""
+        writer.keep(self._path(key, _TOKENS))
+
+    def read_tokens(self, key: str) -> TokenMaps:
+        """The maps kept under ``key``, unpacked when they are asked for; close it.
+
+        Raises:
+            StoreError: missing or damaged; names the file and the remedy.
+        """
+        path = self._path(key, _TOKENS)
+        if not path.exists():
+            raise self._missing(key)
+        return TokenMaps(path)
+
     def stored(self, key: str) -> Stored:
         """The artifact as it is on disk now, hashed anew. StoreError if it is missing."""
         path = self._find(key)
@@ -157,7 +178,7 @@ class Artifacts:
         return self.root / key[:2] / f"{key}{suffix}"
 
     def _find(self, key: str) -> Path | None:
-        paths = (self._path(key, suffix) for suffix in (_VECTORS, _JSON))
+        paths = (self._path(key, suffix) for suffix in (_VECTORS, _JSON, _TOKENS))
         return next((path for path in paths if path.exists()), None)
 
     def _write(self, key: str, suffix: str, data: bytes) -> Stored:

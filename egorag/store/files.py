@@ -31,6 +31,36 @@ def store_error(error: OSError, path: Path) -> StoreError:
     return StoreError(f"cannot write {str(path)!r}: {reason}. What was there before is unchanged")
 
 
+class Draft:
+    """A binary file that is written under a temporary name in ``folder``, ``file`` being open for
+    it; it gets its own name when it is whole, or never.
+
+    Raises:
+        OSError: from every method but ``discard``, as the system says it.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f".{name[:80]}.{uuid.uuid4().hex}{TEMPORARY}"
+        self.file: BinaryIO = self._path.open("xb")
+
+    def keep(self, path: Path) -> None:
+        """Flush it to the disk and put it in the place of ``path``, on the same disk."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        self._path.replace(path)
+        sync_folder(path.parent)
+
+    def discard(self) -> None:
+        """Remove it; does nothing once it is kept."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, temporary_in: Path | None = None) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of ``path`` when the block ends well.
@@ -42,22 +72,16 @@ def replacing(path: Path, temporary_in: Path | None = None) -> Iterator[BinaryIO
     Raises:
         StoreError: the disk is full or read-only, or permission is denied.
     """
-    folder = temporary_in or path.parent
-    temporary = folder / f".{path.name[:80]}.{uuid.uuid4().hex}{TEMPORARY}"
+    draft = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+        draft = Draft(temporary_in or path.parent, path.name)
+        yield draft.file
+        draft.keep(path)
     except OSError as error:
         raise store_error(error, path) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if draft is not None:
+            draft.discard()
 
 
 def write_whole(path: Path, data: bytes, temporary_in: Path | None = None) -> None:
