@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -75,6 +75,6 @@ class PictureFrames:
             times = [time for time, _ in (*block, *following[:1])]
             if not following:
                 times.append(times[-1] + period)
-            spans = tuple(Span(a, b) for a, b in zip(times, times[1:], strict=False))
+            spans = tuple(Span(a, b) for a, b in pairwise(times))
             yield Moments(spans, np.array([row for _, row in block], np.float32))
             block = following

@@ -37,7 +37,7 @@ def index_all(
         StoreError: the index folder cannot be written; what was finished is kept.
     """
     began = time.monotonic()
-    plan = plan_passes(recipe.encoders, recipe.memory, recipe.device)
+    plan = plan_passes(recipe.encoders, recipe.memory, recipe.device, recipe.cut_by)
     for warning in plan.warnings:
         warnings.warn(warning, stacklevel=2)
     with folder.writing():

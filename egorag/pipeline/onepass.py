@@ -63,6 +63,7 @@ def run_pass(
     known: tuple[Span, ...],
     on_time: Callable[[int], None],
     sidecar: tuple[Cue, ...] = (),
+    measure: bool = False,
 ) -> PassResult:
     """Decode ``path`` once for all of ``encoders`` and, where given, the segmenter.
 
@@ -70,6 +71,7 @@ def run_pass(
         segmenter: cuts the video during the pass; None when ``known`` has its scenes already.
         on_time: told the video time reached, in microseconds.
         sidecar: cues of subtitle files beside the video, handed to cue readers first.
+        measure: find out how long it is though nothing cuts it now.
 
     Raises:
         MediaError: the file cannot be decoded at all.
@@ -106,7 +108,7 @@ def run_pass(
 
     try:
         closed(known)
-        with Pass(path, samplings, measure=segmenter is not None) as decode:
+        with Pass(path, samplings, measure=measure or segmenter is not None) as decode:
             for reader, item in decode:
                 for name in readers.get(reader, ()):
                     if name in assemblers:

@@ -10,7 +10,8 @@ The rule, with the encoders in the config's order:
 3. What needs no memory worth counting goes into the first pass if it reads media.
 4. Text encoders run after all others: they join the last pass while there is room, then passes
    of their own follow. A pass whose model a text encoder shares is therefore put last, and one
-   that reads subtitles first (others stand back for what it finds).
+   that reads subtitles first (others stand back for what it finds). Before all goes the pass of
+   the encoder whose moments scenes are cut by.
 """
 
 from __future__ import annotations
@@ -64,17 +65,20 @@ class Plan:
         return [{"encoders": list(g.encoders), "bytes": g.bytes} for g in self.groups]
 
 
-def plan_passes(encoders: Mapping[str, Encoder], memory: int | None, device: str) -> Plan:
+def plan_passes(
+    encoders: Mapping[str, Encoder], memory: int | None, device: str, first: str | None = None
+) -> Plan:
     """The passes for these encoders.
 
     Args:
         memory: the budget in bytes; None takes ``SHARE`` of what is free on ``device`` now.
+        first: the encoder that must be in the first pass.
     """
     needs = {name: _Need.of(name, encoder) for name, encoder in encoders.items()}
     if not any(need.total for need in needs.values()):
         return Plan((Group(tuple(encoders), 0),))
     budget = memory if memory is not None else round(SHARE * _free(device))
-    passes = _Packing(encoders, needs, budget).passes()
+    passes = _Packing(encoders, needs, budget, first).passes()
     order = {name: number for number, name in enumerate(encoders)}
     groups = [Group(tuple(sorted(p, key=order.__getitem__)), _cost(needs, p)) for p in passes]
     too_large = [name for name, need in needs.items() if need.total > budget]
@@ -140,10 +144,15 @@ def _cost(needs: Mapping[str, _Need], names: Iterable[str]) -> int:
 
 class _Packing:
     def __init__(
-        self, encoders: Mapping[str, Encoder], needs: Mapping[str, _Need], budget: int
+        self,
+        encoders: Mapping[str, Encoder],
+        needs: Mapping[str, _Need],
+        budget: int,
+        first: str | None,
     ) -> None:
         self._needs = needs
         self._budget = budget
+        self._first = first
         self._names = list(encoders)
         self._texts = {n for n, e in encoders.items() if e.medium is Medium.TEXT}
         self._cues = {n for n, e in encoders.items() if e.medium is Medium.CUES}
@@ -197,7 +206,9 @@ class _Packing:
         return packed
 
     def _place(self, group: list[str]) -> int:
-        """Readers of subtitles first, a model that text shares last."""
+        """Whose moments are waited for, readers of subtitles, ..., a model that text shares."""
+        if self._first in group:
+            return -1
         if self._cues.intersection(group):
             return 0
         return 2 if self._texts.intersection(group) else 1

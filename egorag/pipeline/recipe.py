@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from egorag import registry
-from egorag.encode.base import Encoder
-from egorag.errors import ConfigError
+from egorag.encode.base import Encoder, Over
+from egorag.errors import ConfigError, EgoragError, did_you_mean
 from egorag.pipeline.planner import memory_of
-from egorag.segment.base import Segmenter
+from egorag.segment.base import Segmenter, TreeSegmenter
 from egorag.spaces import EmbeddingSpace
 
 
@@ -24,6 +24,9 @@ class Recipe:
         settings: each encoder's plain settings, ``_target_`` included, as the catalog keeps them.
         event_seconds: adjacent scenes are grouped into events of about this length.
         memory: bytes that encoders may take together; None finds it out.
+
+    Raises:
+        ConfigError: the segmenter cuts by moments of an encoder that is not chosen or has none.
     """
 
     segmenter: Segmenter
@@ -32,6 +35,15 @@ class Recipe:
     event_seconds: float = 60.0
     device: str = "cpu"
     memory: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.cut_by is not None and not _yields_moments(self.encoders.get(self.cut_by)):
+            raise ConfigError(_no_moments(self.cut_by, self.encoders))
+
+    @property
+    def cut_by(self) -> str | None:
+        """The encoder whose moments scenes are cut by; None if they are cut while decoding."""
+        return self.segmenter.encoder if isinstance(self.segmenter, TreeSegmenter) else None
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -63,3 +75,23 @@ class Recipe:
             device=str(settings["device"]),
             memory=memory_of(settings["memory"]),
         )
+
+
+def _yields_moments(encoder: Encoder | None) -> bool:
+    if encoder is None or encoder.over is not Over.STREAM:
+        return False
+    try:
+        return encoder.space is not None
+    except (EgoragError, ImportError, OSError):
+        return True  # only a space asks for weights; what yields text knows without them
+
+
+def _no_moments(name: str, encoders: Mapping[str, Encoder]) -> str:
+    able = [other for other, encoder in encoders.items() if _yields_moments(encoder)]
+    state = "yields none" if name in encoders else f"is not chosen{did_you_mean(name, encoders)}"
+    mend = (
+        f"set segmenter.encoder={able[0]} (those that do: {', '.join(able)})"
+        if able
+        else "add one that does: +encoder=picture_frames segmenter.encoder=picture_frames"
+    )
+    return f"the segmenter cuts by moments of encoder {name!r}, which {state}; {mend}"

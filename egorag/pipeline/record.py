@@ -16,6 +16,7 @@ from egorag.pipeline.progress import Observer
 from egorag.pipeline.speakers import assign
 from egorag.pipeline.work import Work, recall
 from egorag.pipeline.workers import checked
+from egorag.segment.base import TreeSegmenter
 from egorag.segment.events import hierarchy
 from egorag.spans import to_us
 from egorag.store.catalog import SceneText, Source, VideoRecord
@@ -43,9 +44,9 @@ def make_record(work: Work, said: Said) -> VideoRecord:
     recorded = item.recorded_at or (facts.recorded_at if facts else None)
     sources = _sources(work, Source(str(item.path), recorded))
     video = Video(work.id, sources[0].path, work.duration, recorded, dict(item.metadata))
-    scenes = hierarchy(
-        work.id, work.scenes, [s.known_at for s in said.scenes], work.recipe.event_seconds, scene_id
-    )
+    known_at = [s.known_at for s in said.scenes]
+    seconds = work.recipe.event_seconds
+    scenes = hierarchy(work.id, work.scenes, known_at, seconds, scene_id, _events(work))
     by_id: dict[int, SceneText] = {}
     for scene in scenes:
         inside = [t for t in said.scenes if scene.span.start <= t.span.start < scene.span.end]
@@ -63,6 +64,13 @@ def make_record(work: Work, said: Said) -> VideoRecord:
         sources=sources,
         problems=(*work.problems, *_failures(work)),
     )
+
+
+def _events(work: Work) -> list[range] | None:
+    """The scenes of each event by the tree, where a tree cut the scenes."""
+    if not work.breaks or not isinstance(work.segmenter, TreeSegmenter):
+        return None
+    return work.segmenter.events(work.breaks, work.duration, work.recipe.event_seconds)
 
 
 def _sources(work: Work, here: Source) -> tuple[Source, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from egorag.encode.base import Available, Encoder, Medium
+from egorag.encode.base import Available, Encoder, Medium, Over
 from egorag.media.sampling import Cue
 from egorag.media.subtitles import read_subtitles, sidecars
 from egorag.pipeline import documents
@@ -21,7 +21,15 @@ from egorag.pipeline.models import Models
 from egorag.pipeline.onepass import run_pass
 from egorag.pipeline.progress import Observer
 from egorag.pipeline.recipe import Recipe
-from egorag.pipeline.work import Work, keep_results, keep_scenes, plan, recall_scenes
+from egorag.pipeline.scenes import (
+    awaited,
+    cut_by_moments,
+    keep_length,
+    keep_scenes,
+    recall_length,
+    recall_scenes,
+)
+from egorag.pipeline.work import Work, keep_results, plan
 from egorag.segment.given import Given
 from egorag.spans import Span
 from egorag.store.folder import IndexFolder
@@ -88,12 +96,16 @@ def read_media(
 ) -> None:
     """Have encoders ``names`` read the file, in one decode, unless their results are there.
 
+    Where scenes are cut by moments that are not there yet, streams are read in a decode before.
+
     Args:
         cut: decode it for its scenes alone, if need be.
 
     Raises:
         MediaError: the file cannot be decoded.
     """
+    if (by := awaited(work)) is not None:
+        _read_moments(work, by, names, models, watch)
     while True:
         missing = plan(work, names)
         if missing or (cut and not work.scenes):
@@ -104,6 +116,29 @@ def read_media(
             return
         # The stream was there but said nothing: what stood back for it now has its turn.
         work.available = replace(work.available, subtitles=False)
+
+
+def _read_moments(
+    work: Work, by: str, names: Collection[str], models: Models, watch: Observer
+) -> None:
+    """Cut the video by the moments of encoder ``by``; it and the streams of ``names`` read the
+    file first, unless its moments are there."""
+    assert work.facts is not None
+    encoders = work.recipe.encoders
+    missing = plan(work, {n for n in (*names, by) if encoders[n].over is Over.STREAM})
+    if by in missing or (awaited(work) is not None and not recall_length(work)):
+        models.load(missing)
+        watch.stage("decoding for moments")
+        result = run_pass(
+            work.item.path, work.facts, missing, None, (), watch.reached, work.cues, True
+        )
+        keep_length(work, result.report)
+        keep_results(work, result)
+    if awaited(work) is None:  # it has none: the segmenter does without
+        recall_scenes(work)
+        return
+    watch.stage("cutting")
+    cut_by_moments(work, by)
 
 
 def _decode(work: Work, missing: Mapping[str, Encoder], watch: Observer) -> None:

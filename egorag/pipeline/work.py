@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from egorag.encode.base import Available, Encoder, Medium, Over
-from egorag.errors import MediaError, StoreError
+from egorag.errors import StoreError
 from egorag.media.inputs import Input
 from egorag.media.probe import Facts
 from egorag.media.sampling import Cue
@@ -19,7 +19,8 @@ from egorag.pipeline.recipe import Recipe
 from egorag.pipeline.textual import decode_texts, encode_texts
 from egorag.pipeline.workers import Worker
 from egorag.segment.base import Segmenter
-from egorag.spans import Span, check_tiling
+from egorag.segment.by_tree import Break
+from egorag.spans import Span
 from egorag.store.artifacts import Stored
 from egorag.store.catalog import Encoding
 from egorag.store.folder import IndexFolder
@@ -32,6 +33,7 @@ class Work:
 
     Attributes:
         facts, segmenter: the file's header and what cuts it; None for timed text without media.
+        breaks: between the scenes, where they were cut by a tree.
         cues: of the subtitle files beside the video; ``cue_hash`` is their hash.
     """
 
@@ -45,6 +47,7 @@ class Work:
     cues: tuple[Cue, ...] = ()
     cue_hash: str = ""
     scenes: tuple[Span, ...] = ()
+    breaks: tuple[Break, ...] = ()
     duration: int = 0
     texts: dict[str, list[TimedText]] = field(default_factory=dict)
     encodings: dict[str, Encoding] = field(default_factory=dict)
@@ -93,49 +96,6 @@ class Work:
             skipped=skipped,
             error=error,
         )
-
-
-def _cut_key(work: Work) -> str:
-    assert work.segmenter is not None
-    return work.folder.artifacts.key(video=work.id, scenes=work.segmenter.fingerprint())
-
-
-def recall_scenes(work: Work) -> None:
-    artifacts = work.folder.artifacts
-    key = _cut_key(work)
-    if artifacts.has(key):
-        try:
-            kept = artifacts.read_json(key)
-        except StoreError:  # damaged: cut it anew
-            artifacts.discard(key)
-            return
-        work.scenes = tuple(Span(a, b) for a, b in kept["scenes"])
-        work.duration = kept["duration"]
-        work.problems += kept["problems"]
-
-
-def keep_scenes(work: Work, result: PassResult) -> None:
-    if work.scenes:
-        return
-    report = result.report
-    if report.duration <= 0 or not result.scenes:
-        raise MediaError("nothing in it could be decoded: no frame and no sound")
-    check_tiling(result.scenes, Span(0, report.duration))
-    work.scenes, work.duration = result.scenes, report.duration
-    problems = [*report.problems, *result.cut_problems]
-    if report.frames_skipped:
-        problems.append(f"{report.frames_skipped} frames could not be decoded and were skipped")
-    if report.sound_skipped:
-        problems.append(f"{report.sound_skipped} sound packets could not be decoded")
-    work.problems += problems
-    work.folder.artifacts.write_json(
-        _cut_key(work),
-        {
-            "scenes": [[s.start, s.end] for s in work.scenes],
-            "duration": work.duration,
-            "problems": problems,
-        },
-    )
 
 
 def _key(work: Work, name: str) -> str:
@@ -204,9 +164,11 @@ def keep_results(work: Work, result: PassResult) -> None:
             rows = len(texts)
         else:
             meta = {"encoder": work.recipe.fingerprints[name], "video": work.id}
-            vectors = worker.vectors.reshape(len(worker.spans), space.dim)
-            stored = artifacts.write_vectors(key, vectors, worker.spans, meta)
-            rows = len(worker.spans)
+            spans = [s for s in worker.spans if s.start < work.duration]  # moments may run over
+            spans = [Span(s.start, min(s.end, work.duration)) for s in spans]
+            vectors = worker.vectors.reshape(len(worker.spans), space.dim)[: len(spans)]
+            stored = artifacts.write_vectors(key, vectors, spans, meta)
+            rows = len(spans)
         work.encodings[name] = work.encoding(name, stored=stored, rows=rows)
 
 

@@ -1,13 +1,19 @@
-"""What a segmenter is: it cuts a video into level-0 scenes while the file is being decoded."""
+"""What a segmenter is: it cuts a video into level-0 scenes while the file is being decoded.
+
+One that cuts by a tree over the whole video (``by_tree.py``) waits for an encoder's moments; what
+its ``start`` gives is for videos that have none.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from egorag.media.sampling import ShotSampling
+from egorag.segment.by_tree import Break, Cut, SceneTree
 from egorag.spans import Span
 
 
@@ -43,3 +49,19 @@ class Segmenter(Protocol):
 
     def start(self) -> SceneStream:
         """Begin a new video."""
+
+
+@runtime_checkable
+class TreeSegmenter(Segmenter, Protocol):
+    """A segmenter that cuts by a tree over all moments of one encoder; see ``by_tree.Ward``."""
+
+    encoder: str
+
+    def threshold_for(self, encoder: object) -> float:
+        """Its threshold for moments of this encoder."""
+
+    def cut(self, found: SceneTree, end: int, threshold: float) -> Cut:
+        """The scenes of a video that ends at ``end`` (us)."""
+
+    def events(self, breaks: Sequence[Break], duration: int, seconds: float) -> list[range]:
+        """Ranges of scenes, one an event, in a video of ``duration`` us."""

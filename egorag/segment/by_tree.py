@@ -232,7 +232,7 @@ class Meetings:
         tree = found.tree
         edges = np.array([0, *(span.start for span in found.spans[1:]), end], np.int64)
         lengths = edges[tree.extent[:, 1]] - edges[tree.extent[:, 0]]
-        allowed = (lengths[tree.children] >= shortest).all(axis=1)
+        allowed = lengths[tree.children].min(axis=1) >= shortest
         gaps = tree.rising(np.where(allowed, tree.gaps, 0.0))
         order = np.argsort(tree.meetings)
         return cls(
@@ -264,9 +264,7 @@ class Meetings:
         return int(self.times[place])
 
     def told(self, place: int) -> Break:
-        return Break(
-            float(self.gaps[place]), float(self.heights[place]), int(self.merges[place])
-        )
+        return Break(float(self.gaps[place]), float(self.heights[place]), int(self.merges[place]))
 
 
 def _pieces(edges: Sequence[int], end: int) -> list[Span]:

@@ -57,6 +57,7 @@ def hierarchy(
     known_at: Sequence[int],
     seconds: float,
     make_id: Callable[[str, int, Span], int],
+    groups: Sequence[range] | None = None,
 ) -> tuple[Scene, ...]:
     """Scenes of all levels: every scene, then every event, then the video.
 
@@ -66,6 +67,7 @@ def hierarchy(
         known_at: microseconds, one for each of ``spans``; a parent's is its children's latest.
         seconds: target length of an event; see ``group_events``.
         make_id: id of a scene from (video, level, span).
+        groups: the scenes of each event where something else than ``seconds`` decides.
     """
     if not spans:
         return ()
@@ -73,7 +75,7 @@ def hierarchy(
     top = Scene(make_id(video, 2, whole), video, whole, 2, 0, None, max(known_at))
     scenes: list[Scene] = []
     events: list[Scene] = []
-    for number, members in enumerate(group_events(spans, seconds)):
+    for number, members in enumerate(groups or group_events(spans, seconds)):
         span = Span(spans[members[0]].start, spans[members[-1]].end)
         known = max(known_at[i] for i in members)
         event = Scene(make_id(video, 1, span), video, span, 1, number, top.id, known)
