@@ -73,6 +73,7 @@ class _EmbeddingGemma2(Pretrained):
         dim: keep the first so many components (512, 256 and 128 are trained); None keeps all.
     """
 
+    shares: ClassVar[bool] = True
     family: ClassVar[str] = "embeddinggemma-2"
     queried_by: ClassVar[Sequence[str]] = ("text", "image", "video", "sound")
     packages: ClassVar[Mapping[str, str]] = {  # its processor wants them for text alone, too

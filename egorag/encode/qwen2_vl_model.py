@@ -46,6 +46,7 @@ class Qwen2VLFrames(Pretrained):
         max_pixels: of a frame; Qwen's model card shows 360 * 420 as a cheaper choice.
     """
 
+    shares: ClassVar[bool] = True
     medium: ClassVar[Medium] = Medium.FRAMES
     family: ClassVar[str] = "qwen/qwen2-vl"
     packages: ClassVar[Mapping[str, str]] = {

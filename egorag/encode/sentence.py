@@ -60,6 +60,7 @@ class SentenceEmbedding(Pretrained):
             tokens. Of a query only what fits the checkpoint's limit is read.
     """
 
+    shares: ClassVar[bool] = True
     medium: ClassVar[Medium] = Medium.TEXT
     family: ClassVar[str] = "sentence_transformers"
     packages: ClassVar[Mapping[str, str]] = {

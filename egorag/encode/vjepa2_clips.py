@@ -53,6 +53,7 @@ class VJEPA2Clips(Pretrained):
         rate: frames a second; 4 is what the model was trained at.
     """
 
+    shares: ClassVar[bool] = True
     medium: ClassVar[Medium] = Medium.FRAMES
     family: ClassVar[str] = "vjepa2"
     architecture: ClassVar[str] = "VJEPA2Model"

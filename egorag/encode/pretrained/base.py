@@ -83,6 +83,8 @@ class Pretrained:
     """By hub name."""
     working_bytes: ClassVar[float] = 0.5e9
     """About what one batch takes beside the weights."""
+    shares: ClassVar[bool] = False
+    """Whether encoders of this family load one model for equal ``share_key``s."""
     batch_size: ClassVar[int] = 8
     """Scenes handed over at once; how many run at once is ``batch``'s business."""
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
@@ -224,7 +226,8 @@ class Pretrained:
 
     def share_key(self) -> Hashable:
         """Encoders with equal keys use one model: it counts once in a memory budget."""
-        return (self.family, self.location(), self.revision, self.dtype, self.attention)
+        of_model = (self.family, self.location(), self.revision, self.dtype, self.attention)
+        return of_model if self.shares else (*of_model, id(self))
 
     def memory(self) -> int:
         """About how many bytes it takes on its device: weights in ``dtype``, and one batch."""

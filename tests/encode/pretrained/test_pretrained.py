@@ -154,3 +154,13 @@ def test_importing_it_imports_no_torch() -> None:
         " egorag.encode.pretrained.batches; assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_families_that_share_a_model_count_it_once(folder: Path) -> None:
+    class Shared(Toy):
+        shares: ClassVar[bool] = True
+
+    one, other = Toy(checkpoint=str(folder)), Toy(checkpoint=str(folder), rate=2.0)
+    assert one.share_key() != other.share_key() and one.share_key() == one.share_key()
+    same = [Shared(checkpoint=str(folder), rate=rate).share_key() for rate in (1.0, 2.0)]
+    assert same[0] == same[1]
