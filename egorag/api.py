@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from egorag.pipeline.batch import Summary
     from egorag.pipeline.progress import Observer
     from egorag.retrieve.retriever import Retriever
+    from egorag.segment.by_tree import SceneTree
     from egorag.store.embeddings import Embeddings
     from egorag.store.folder import IndexFolder
 
@@ -252,9 +253,26 @@ class Index:
         number = None if level is None else LEVELS.index(level)
         return list(self.folder.catalog.scenes(video and self._video(video), number))
 
+    def children(self, scene: Scene) -> list[Scene]:
+        """The scenes one level down that make it up, in order; its parent is ``scene.parent``."""
+        return list(self.folder.catalog.children(scene.id))
+
     def texts(self, video: str, track: str | None = None) -> list[TimedText]:
         """Timed text of one video in order."""
         return list(self.folder.catalog.texts(self._video(video), track))
+
+    def tree(self, video: str, encoder: str | None = None) -> SceneTree:
+        """The Ward tree over the moments of a video: every way ``segmenter=ward`` can cut it.
+
+        Args:
+            encoder: whose moments; may be left out where one encoder alone has any.
+
+        Raises:
+            ConfigError: no such moments; names those there are.
+        """
+        from egorag.store.moments import scene_tree
+
+        return scene_tree(self.folder, self._video(video), encoder)
 
     def embeddings(self, video: str) -> Embeddings:
         """The embedding dict of every scene, and the video's global embeddings."""

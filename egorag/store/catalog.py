@@ -170,6 +170,12 @@ class Catalog:
             raise StoreError(f"no scene {missing[0]} in catalog {str(self.path)!r}")
         return [found[id] for id in ids]
 
+    def children(self, id: int) -> list[Scene]:
+        """The scenes one level down that make up a scene, in order; they tile it."""
+        return [
+            to_scene(row) for row in self._rows(f"{SCENE} WHERE parent = ? ORDER BY start", (id,))
+        ]
+
     def texts(
         self, video: str, track: str | None = None, span: Span | None = None
     ) -> list[TimedText]:
@@ -207,6 +213,13 @@ class Catalog:
     def encoders(self) -> dict[str, EncoderRow]:
         """The encoders of this index by name, in the config's order."""
         return {row[0]: to_encoder(row) for row in self._rows(f"{ENCODER} ORDER BY position")}
+
+    def scene_encoders(self) -> list[EncoderRow]:
+        """Those with vectors of scenes, in the config's order: not text, not moments."""
+        query = "SELECT DISTINCT encoder FROM encodings WHERE kind = 'moments'"
+        finer = {name for (name,) in self._rows(query)}
+        rows = self.encoders().values()
+        return [row for row in rows if row.space is not None and row.name not in finer]
 
     def encoders_in_use(self) -> dict[str, dict[str, int]]:
         """How many videos each encoder has read, by name and fingerprint."""

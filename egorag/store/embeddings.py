@@ -75,7 +75,7 @@ def embeddings(folder: IndexFolder, video: str) -> Embeddings:
     """
     with folder.catalog.snapshot():
         found = folder.catalog.video(video)
-        rows = [row for row in folder.catalog.encoders().values() if row.space is not None]
+        rows = folder.catalog.scene_encoders()
         scenes = folder.catalog.scenes(video, level=0)
         return _assemble(
             found,
@@ -100,7 +100,7 @@ def export(folder: IndexFolder, to: Path) -> Path:
     videos: list[dict[str, Any]] = []
     with folder.catalog.snapshot():
         catalog = folder.catalog
-        rows = [row for row in catalog.encoders().values() if row.space is not None]
+        rows = catalog.scene_encoders()
         for video in catalog.videos():
             scenes = catalog.scenes(video.id, level=0)
             vectors = []

@@ -85,7 +85,7 @@ class Vectors:
             StoreError: an artifact is missing or damaged, or a file cannot be written.
         """
         with self.catalog.snapshot():
-            rows = [row for row in self.catalog.encoders().values() if row.space is not None]
+            rows = self.catalog.scene_encoders()
             for row in rows:
                 path = self._path(row.name)
                 index = self._current(row)
