@@ -67,6 +67,11 @@ class VJEPA2Frames(VJEPA2Clips):
         """Unit length; moments take no query."""
         return self.space_of(int(self.source().read_json()["hidden_size"]))
 
+    @property
+    def reach(self) -> int:
+        """Microseconds beyond its own end that a moment was made from: its last window's rest."""
+        return round((self.frames - 1) / self.rate * MICROSECONDS)
+
     def describe(self) -> str:
         crop, least = self.crop, min(SHORTEST, self.frames)
         return (
