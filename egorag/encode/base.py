@@ -69,6 +69,9 @@ class SoundClip:
 class Moments:
     """A block of a stream's vectors, finer than scenes: what scenes can be cut by.
 
+    An encoder whose vectors know of frames after their span's end says so by a property ``reach``
+    (microseconds): what anticipates must not use them before that time.
+
     Attributes:
         spans: one a row, in time order, without overlap: from a sampled moment to the next.
         vectors: float32 [n, dim].
@@ -149,6 +152,21 @@ class QueryEncoder(Protocol):
 
     def embed_query(self, query: Query, medium: str) -> Vectors:
         """float32 [dim] for the part of the query that is ``medium`` (text, image or sound)."""
+
+
+@runtime_checkable
+class TokenEncoder(Protocol):
+    """An encoder of scenes that can hand over the whole feature map a row is made of."""
+
+    @property
+    def keep_tokens(self) -> bool:
+        """Whether the maps are wanted. Neither rows nor fingerprint depend on it."""
+
+    def encode_with_tokens(self, clip: Any) -> tuple[Vectors, npt.NDArray[np.float16]]:
+        """The clip's row, float32 [dim], and float16 [steps, rows, columns, dim]."""
+
+    def token_bytes(self, spans: Sequence[Span]) -> int:
+        """About how many bytes the maps of scenes over ``spans`` take before they are packed."""
 
 
 StreamItem: TypeAlias = Frame | SoundChunk | Cue

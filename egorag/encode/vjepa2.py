@@ -7,8 +7,9 @@ of its patch tokens. The model has read no text: clips find scenes, words do not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from egorag.encode.pretrained.queries import query_frames
 from egorag.encode.vjepa2_clips import SHORTEST, TUBELET, Images, VJEPA2Clips, clip_frames
 from egorag.errors import SpaceError
 from egorag.spaces import EmbeddingSpace
+from egorag.spans import MICROSECONDS, Span
 from egorag.types import Query
 
 __all__ = ["SHORTEST", "TUBELET", "VJEPA2", "Images", "TokenMap", "clip_frames"]
@@ -44,6 +46,8 @@ class VJEPA2(VJEPA2Clips):
         frames: most frames of one clip, even; the model was trained on 16 and 64. Time and memory
             of attention grow with its square.
         rate: frames a second; 4 is what the model was trained at.
+        keep_tokens: index every patch token, too (see ``encode_with_tokens``): gigabytes an hour.
+            Rows stay the same, and where they are there already only the maps are made.
     """
 
     queried_by: ClassVar[Sequence[str]] = ("video",)
@@ -55,6 +59,7 @@ class VJEPA2(VJEPA2Clips):
     }
 
     checkpoint: str = by_name("facebook/vjepa2-vitl-fpc64-256")
+    keep_tokens: bool = field(default=False, metadata={"affects_output": False})
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -79,13 +84,37 @@ class VJEPA2(VJEPA2Clips):
             row[:] = sum(next(means) * len(images) for images in scene)
         return unit(rows)
 
+    def encode_with_tokens(self, clip: FrameClip) -> tuple[Vectors, TokenMap]:
+        """A scene's row as ``encode`` gives it, and its ``tokens``, by one run of the model."""
+        clips = list(self._clips(clip))
+        row = np.zeros(self.space.dim, np.float32)
+        steps = sum(map(len, clips)) // TUBELET
+        tokens = np.empty((steps, *self._grid()), np.float16)
+        together = self.loaded.batches.size or 1  # a GPU need not hold the whole scene's map
+        at = 0
+        for start in range(0, len(clips), together):
+            group = clips[start : start + together]
+            for images, (mean, part) in zip(group, self._run(group, self._both), strict=True):
+                row += mean * len(images)
+                tokens[at : at + len(part)] = part
+                at += len(part)
+        return unit(row[None])[0], tokens
+
     def tokens(self, clip: FrameClip) -> TokenMap:
         """Every patch token of one scene: float16 [steps, crop / patch, crop / patch, dim].
 
         A step is two frames; the clips of a long scene follow each other, and a short scene has
         the steps of the frames it was lengthened to. Not normalised.
         """
-        return np.concatenate(self._run(list(self._clips(clip)), self._map))
+        return self.encode_with_tokens(clip)[1]
+
+    def token_bytes(self, spans: Sequence[Span]) -> int:
+        """Bytes of the maps of scenes over ``spans``, before they are packed."""
+        counts = [
+            _frames_before(s.end, self.rate) - _frames_before(s.start, self.rate) for s in spans
+        ]
+        steps = sum(len(c) for n in counts if n for c in clip_frames(n, self.frames)) // TUBELET
+        return steps * math.prod(self._grid()) * np.dtype(np.float16).itemsize
 
     def patch_tokens(self, images: Images) -> Any:
         """The tokens of one clip of an even number of pictures, as the model gives them: a tensor
@@ -113,16 +142,27 @@ class VJEPA2(VJEPA2Clips):
 
         return self._tokens(clips).mean(1, dtype=torch.float32)
 
-    def _map(self, clips: Sequence[Images]) -> Any:
-        """float16 [clips, steps, side, side, dim]."""
+    def _both(self, clips: Sequence[Images]) -> Any:
+        """What ``_made`` gives, and float16 [clips, steps, side, side, dim]."""
         import torch
 
-        config = self.loaded.held.model.config
-        side = config.crop_size // config.patch_size
-        return self._tokens(clips).unflatten(1, (-1, side, side)).to(torch.float16)
+        tokens = self._tokens(clips)
+        maps = tokens.unflatten(1, (-1, *self._grid()[:2])).to(torch.float16)
+        return tokens.mean(1, dtype=torch.float32), maps
+
+    def _grid(self) -> tuple[int, int, int]:
+        """Of one step: rows and columns of patches, and width of a token."""
+        config = self.source().read_json()
+        side = self.crop // int(config.get("patch_size", 16))
+        return side, side, int(config["hidden_size"])
 
     def _tokens(self, clips: Sequence[Images]) -> Any:
         """[clips, tokens, dim] in the model's dtype, of clips of equal length."""
         pixels, held = self._pixels(clips), self.loaded.held
         with held.lock:
             return held.model(pixels, skip_predictor=True).last_hidden_state
+
+
+def _frames_before(time: int, rate: float) -> int:
+    """Sampled frames of a video before ``time`` (microseconds)."""
+    return math.ceil(time * rate / MICROSECONDS)

@@ -7,7 +7,7 @@ Planning" (2025, arXiv:2506.09985).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, ClassVar
@@ -154,7 +154,8 @@ class VJEPA2Clips(Pretrained):
             yield [clip.frames[i].image for i in chosen]
 
     def _run(self, clips: Sequence[Images], pooled: Any) -> list[Any]:
-        """``pooled`` of the model's tokens, one array a clip, in order.
+        """``pooled`` of the model's tokens, one array a clip, in order; a tuple of arrays where
+        it gives a tuple of tensors.
 
         Clips of one length run together: nothing is padded.
         """
@@ -171,7 +172,7 @@ class VJEPA2Clips(Pretrained):
             ]
             # Fetched at the end: a GPU works on one batch while the next is prepared.
             for indices, parts in results:
-                rows = (row for part in parts for row in part.cpu().numpy())
+                rows = (row for part in parts for row in _rows(part))
                 for i, row in zip(indices, rows, strict=True):
                     found[i] = row
         return found
@@ -226,6 +227,14 @@ def _on(device: str, images: Images) -> Any:
     stacked = torch.empty(shape, dtype=torch.uint8, pin_memory=device.startswith("cuda"))
     np.stack(images, out=stacked.numpy())
     return stacked.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def _rows(part: Any) -> Iterable[Any]:
+    """One array a clip of what ``pooled`` gave of several clips, or one tuple of arrays."""
+    if isinstance(part, tuple):
+        return zip(*(each.cpu().numpy() for each in part), strict=True)
+    rows: npt.NDArray[Any] = part.cpu().numpy()
+    return rows
 
 
 def _processor_settings(source: Any) -> dict[str, Any]:

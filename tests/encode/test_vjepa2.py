@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers")
 
 from checkpoints import vjepa2 as tiny
 
-from egorag.encode.base import Encoder, FrameClip, QueryEncoder
+from egorag.encode.base import Encoder, FrameClip, QueryEncoder, TokenEncoder
 from egorag.encode.pretrained.checkpoint import MissingWeightsError
 from egorag.encode.pretrained.loading import MismatchError
 from egorag.encode.vjepa2 import SHORTEST, VJEPA2, clip_frames
@@ -194,6 +194,41 @@ def test_the_token_map_is_every_token_in_its_place(encoder: VJEPA2, folder: Path
     assert encoder.tokens(scene(1)).shape == (4, 2, 2, tiny.WIDTH)
     mean = tokens.astype(np.float32).reshape(-1, tiny.WIDTH).mean(0)
     assert encoder.encode([clip])[0] @ (mean / np.linalg.norm(mean)) > 0.9999
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 9, 21, 40])
+def test_rows_with_tokens_are_the_rows_without_and_the_room_is_told(
+    encoder: VJEPA2, count: int
+) -> None:
+    clip = scene(count)
+    row, tokens = encoder.encode_with_tokens(clip)
+    assert np.array_equal(row, encoder.encode([clip])[0])
+    assert np.array_equal(tokens, encoder.tokens(clip))
+    assert encoder.token_bytes([clip.span]) == tokens.nbytes
+    half = [Span(0, 500_001), Span(500_001, count * 250_000)] if count > 2 else [clip.span]
+    parts = [[f for f in clip.frames if s.start <= f.time < s.end] for s in half]
+    expected = [
+        encoder.tokens(FrameClip(s, tuple(part))).nbytes if part else 0
+        for s, part in zip(half, parts, strict=True)
+    ]
+    assert encoder.token_bytes(half) == sum(expected)
+
+
+def test_tokens_do_not_depend_on_the_batch(encoder: VJEPA2, folder: Path) -> None:
+    clip = scene(45)
+    row, tokens = encoder.encode_with_tokens(clip)
+    other = VJEPA2(checkpoint=str(folder), frames=8, batch=4)
+    other.setup()
+    other_row, other_tokens = other.encode_with_tokens(clip)
+    np.testing.assert_allclose(other_row, row, atol=1e-5)
+    np.testing.assert_allclose(other_tokens, tokens, atol=5e-3)
+    other.close()
+
+
+def test_keeping_tokens_is_the_same_encoder(encoder: VJEPA2, folder: Path) -> None:
+    keeping = VJEPA2(checkpoint=str(folder), frames=8, keep_tokens=True)
+    assert isinstance(keeping, TokenEncoder) and keeping.keep_tokens and not encoder.keep_tokens
+    assert keeping.fingerprint() == encoder.fingerprint()
 
 
 # -- who may ask --
