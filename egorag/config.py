@@ -20,7 +20,7 @@ from egorag.errors import ConfigError, did_you_mean
 
 FREE_TEXT = frozenset(
     {
-        "after", "artifacts", "before", "choices", "image", "index", "input", "labels",
+        "after", "artifacts", "before", "choices", "cuts", "image", "index", "input", "labels",
         "pairs", "projections", "query", "question", "sound", "test_labels", "to", "until", "video",
         "videos", "without",
     }

@@ -102,14 +102,18 @@ def _span(scene: Any, name: str) -> Span:
         scene = [scene.get("start"), scene.get("end")]
     if not isinstance(scene, list | tuple) or len(scene) != 2:
         raise ConfigError(f"{name}: expected [start, end] in seconds, got {scene!r}")
-    start, end = (_time(value, name) for value in scene)
+    start, end = (read_time(value, name) for value in scene)
     if end <= start:
         raise ConfigError(f"{name}: must end after it starts, got {scene[0]!r} to {scene[1]!r}")
     return Span(start, end)
 
 
-def _time(value: Any, name: str) -> int:
-    """Microseconds of a number of seconds or a clock time."""
+def read_time(value: Any, name: str) -> int:
+    """Microseconds of a number of seconds or a clock time; ``name`` stands in the message.
+
+    Raises:
+        ConfigError: it is neither.
+    """
     seconds: float | None = None
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)

@@ -172,9 +172,9 @@ class Catalog:
 
     def children(self, id: int) -> list[Scene]:
         """The scenes one level down that make up a scene, in order; they tile it."""
-        return [
-            to_scene(row) for row in self._rows(f"{SCENE} WHERE parent = ? ORDER BY start", (id,))
-        ]
+        where = "video = (SELECT video FROM scenes WHERE id = ?) AND parent = ?"
+        rows = self._rows(f"{SCENE} WHERE {where} ORDER BY start, id", (id, id))
+        return [to_scene(row) for row in rows]
 
     def texts(
         self, video: str, track: str | None = None, span: Span | None = None
