@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from egorag.store.folder import IndexFolder
 from egorag.store.ids import digest
 from egorag.store.records import EncoderRow
 from egorag.types import Video
+from egorag.when import parse_when
 
 _Scenes: TypeAlias = tuple[Sequence[Span], Vectors]
 COLUMNS = ("video", "start", "end", "text")
@@ -112,53 +112,65 @@ def read_pairs(folder: IndexFolder, encoder: EncoderRow, spec: str) -> Pairs:
 def read_table(path: Path, videos: Sequence[Video]) -> list[Line]:
     """Lines of a CSV file with the columns video (id, path or file name), start, end, text.
 
+    Times are seconds or ``H:MM:SS.s``.
+
     Raises:
         ConfigError: names the file, the row and what is wrong with it.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            rows, columns = list(table), [str(column) for column in table.fieldnames or ()]
+            table = csv.DictReader(file, restval="")
+            rows, there = list(table), [str(name) for name in table.fieldnames or ()]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read the pairs {str(path)!r}: {error}") from error
-    if not rows or not set(COLUMNS) <= set(columns):
+        raise ConfigError(f"cannot read the table {str(path)!r}: {error}") from error
+    missing = [name for name in COLUMNS if name not in there]
+    if missing:
         raise ConfigError(
-            f"{str(path)!r} needs a first line {','.join(COLUMNS)} and a row for each text; "
-            f"it has {len(rows)} rows under {','.join(columns) or 'nothing'}"
+            f"{str(path)!r} has no column {missing[0]!r}; it needs a first line with "
+            f"{','.join(COLUMNS)}, and has {','.join(there)[:200] or 'nothing'}"
         )
+    if not rows:
+        raise ConfigError(f"{str(path)!r} holds no pairs under its first line")
     names: dict[str, set[str]] = {}
     for video in videos:
-        for name in (video.id, video.path, Path(video.path).name):
+        at = Path(video.path)
+        for name in {video.id, video.path, at.name, at.stem}:
             names.setdefault(name, set()).add(video.id)
-    return [_line(row, f"{path}, row {n}", names) for n, row in enumerate(rows, start=2)]
+    return [_line(row, f"{path}, row {number}", names) for number, row in enumerate(rows, start=2)]
 
 
-def _line(row: Mapping[str, str | None], where: str, names: Mapping[str, set[str]]) -> Line:
-    name, start, end, text = ((row[column] or "").strip() for column in COLUMNS)
+def _line(row: Mapping[str, str], where: str, names: Mapping[str, set[str]]) -> Line:
+    name, start, end, text = (row[column].strip() for column in COLUMNS)
     found = names.get(name, set())
     if len(found) != 1:
-        many = "no video" if not found else f"{len(found)} videos"
+        how = "no video" if not found else f"{len(found)} videos"
         raise ConfigError(
-            f"{where}: {many} of this index called {name!r}{did_you_mean(name, names)}"
+            f"{where}: {how} of this index called {name!r}{did_you_mean(name, sorted(names)[:20])}"
         )
     try:
-        seconds = float(start), float(end)
-    except ValueError:
-        seconds = math.nan, math.nan
-    if not (all(map(math.isfinite, seconds)) and 0 <= seconds[0] < seconds[1]):
+        first, last = parse_when("start", start), parse_when("end", end)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if not isinstance(first, float) or not isinstance(last, float) or not 0 <= first < last:
         raise ConfigError(
-            f"{where}: start and end must be seconds, the end later; got {start!r}, {end!r}"
+            f"{where}: start and end must be times in the video, the end later; got {start!r} and "
+            f"{end!r}"
         )
     if not text:
         raise ConfigError(f"{where}: the text is empty")
-    return Line(next(iter(found)), Span.seconds(*seconds), text)
+    return Line(next(iter(found)), Span.seconds(first, last), text)
 
 
 def _scenes(folder: IndexFolder, row: EncoderRow, video: str) -> _Scenes:
     """The spans and vectors that this very encoder made of a video's scenes."""
     made = folder.catalog.encodings(video).get(row.name)
     assert row.space is not None
-    if made is None or made.key is None or made.fingerprint != row.fingerprint:
+    if (
+        made is None
+        or made.key is None
+        or made.kind != "vectors"
+        or made.fingerprint != row.fingerprint
+    ):
         return [], np.empty((0, row.space.dim), np.float32)
     vectors, spans = folder.artifacts.read_vectors(made.key, made.sha256)
     return spans, vectors

@@ -161,9 +161,17 @@ def _parts(pairs: Pairs, settings: Mapping[str, Any], seed: int) -> dict[str, Pa
 
 
 def _encoder(row: EncoderRow, settings: Mapping[str, Any]) -> Any:
-    """The index's text encoder, loaded."""
+    """The index's text encoder, loaded.
+
+    Raises:
+        ConfigError: it cannot be, or settings of another encoder are given.
+        SpaceError: its weights are not those the index was made with.
+    """
     from egorag import registry
 
+    for name in settings["encoders"]:
+        if name != row.name:
+            raise ConfigError(f"encoders.{name}: only text={row.name} is loaded for the training")
     changes = settings["encoders"].get(row.name, {})
     encoder = registry.build("encoders", row.name, {**row.settings, **changes})
     if hasattr(encoder, "fetch"):
