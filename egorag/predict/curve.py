@@ -25,8 +25,8 @@ from egorag.predict.energy import Tokens, energy
 from egorag.predict.predictor import Predictor
 from egorag.spans import Span, to_us
 
-Measure: TypeAlias = Literal["energy", "difference", "ratio"]
-MEASURES: tuple[Measure, ...] = ("energy", "difference", "ratio")
+Measure: TypeAlias = Literal["energy", "static", "difference", "ratio"]
+MEASURES: tuple[Measure, ...] = ("energy", "static", "difference", "ratio")
 
 _REMEMBERED = 8  # moments of the past that shuffled pairs are drawn from
 

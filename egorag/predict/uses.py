@@ -64,7 +64,7 @@ def anomalies(
     video. A curve that is restless throughout has no anomalies.
 
     Args:
-        of: the energy, or what it is beyond the static copy's.
+        of: the energy, the static copy's, or one against the other.
         apart: seconds; of peaks nearer to each other the higher is kept.
 
     Raises:
@@ -84,15 +84,19 @@ def anomalies(
     return [Peak(curve.spans[i], float(values[i]), float(scores[i])) for i in sorted(kept)]
 
 
-def cuts(curve: SurpriseCurve, *, z: float = THRESHOLD, apart: float = 1.0) -> list[int]:
+def cuts(
+    curve: SurpriseCurve, *, z: float = THRESHOLD, of: Measure = "energy", apart: float = 1.0
+) -> list[int]:
     """Times (microseconds) where the picture stops going on as predicted: the starts of
     ``anomalies`` at least ``apart`` seconds from each other.
 
-    A cut between two sampled frames is told at the later one, a cut within a step at its start:
-    up to a step early or a frame late. Shot detectors that compare pictures see hard cuts better
-    and cheaper; this one might tell where an activity changes within a shot, which is unproven.
+    A time is that of the first frame judged: the cut lies at most one sampled frame before it, or
+    within its step. Compare with ``of="static"``, which asks the encoder alone: only what the
+    prediction finds beyond that is the predictor's doing. Shot detectors that compare pictures
+    see hard cuts better and cheaper; whether this one tells where an activity changes within a
+    shot is unproven.
     """
-    return [peak.span.start for peak in anomalies(curve, z=z, apart=apart)]
+    return [peak.span.start for peak in anomalies(curve, z=z, of=of, apart=apart)]
 
 
 def summary(
