@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from egorag.cli import Result, main
@@ -10,6 +11,7 @@ ABOUT = """Index media into a folder that search and ask read.
 
   python -m egorag.index input=kitchen.mp4 index=runs/kitchen
   python -m egorag.index input=videos/ index=runs/all encoder=[subtitles,minilm]
+  python -m egorag.index input=videos/ index=runs/all profile=scan    # then profile=index, =deep
 
 Run it again after an interrupt or a changed setting: only what is missing is done."""
 
@@ -39,7 +41,18 @@ def run(settings: dict[str, Any]) -> Result:
         if did["checkpoint"] is not None:
             where = f"{did['checkpoint']}, {did['dtype']} on {did['device']}"
             lines.append(f"  {name} ({where})" + (f": {did['does']}" if did["does"] else ""))
+    lines += _cost(summary.encoders)
+    for medium, names in summary.searchable.items():
+        lines.append(f"  queries by {medium} now search {', '.join(names)}")
     return Result(summary.to_json(), "\n".join(lines), 1 if summary.failed else 0)
+
+
+def _cost(encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What was computed and at what cost, and what was there already."""
+    made = [f"{n} {did['seconds']:.1f} s" for n, did in encoders.items() if did["made"]]
+    reused = [n for n, did in encoders.items() if did["reused"] and not did["made"]]
+    told = [("computed", made), ("there already", reused)]
+    return [f"  {how}: {', '.join(names)}" for how, names in told if names]
 
 
 if __name__ == "__main__":

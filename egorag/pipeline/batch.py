@@ -6,21 +6,24 @@ readers as soon as it is whole; the passes before it leave artifacts only.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from egorag.errors import EgoragError, StoreError
+from egorag.errors import EgoragError, MediaError, StoreError
 from egorag.media.inputs import Input
-from egorag.pipeline.account import account
+from egorag.pipeline.account import account, searchable
 from egorag.pipeline.course import Course
 from egorag.pipeline.models import Models, SetupError
 from egorag.pipeline.outcome import Outcome, Summary
 from egorag.pipeline.planner import Plan, plan_passes
-from egorag.pipeline.progress import Observer
+from egorag.pipeline.progress import Observer, Silent
 from egorag.pipeline.recipe import Recipe
 from egorag.pipeline.stage import Stage, run_stage, stages_of
+from egorag.pipeline.tokens import keeps_tokens, room_for
+from egorag.pipeline.video import begin
 from egorag.store.catalog import EncoderRow
 from egorag.store.folder import IndexFolder
 
@@ -49,7 +52,8 @@ def index_all(
             outcomes=tuple(outcomes),
             seconds=time.monotonic() - began,
             outdated=_outdated(folder, recipe),
-            encoders=account(recipe),
+            encoders=account(recipe, outcomes),
+            searchable=searchable(recipe, outcomes),
             passes=plan.to_json(),
         )
 
@@ -63,6 +67,7 @@ class _Run:
     def over(self, inputs: Sequence[Input], plan: Plan) -> list[Outcome]:
         """The outcome of every input, in order, after all passes."""
         courses = [Course(item) for item in inputs]
+        self._check_room(courses)
         stages = stages_of(plan, self.recipe)
         if len(stages) > 1:
             self.watch.note(str(plan))
@@ -79,6 +84,19 @@ class _Run:
                         raise StoreError(f"{error} ({kept} videos of this run are kept)") from error
                 models.close()
         return [course.outcome for course in courses if course.outcome is not None]
+
+    def _check_room(self, courses: Sequence[Course]) -> None:
+        """Tell what token maps will take, before anything is decoded."""
+        if not any(keeps_tokens(encoder) for encoder in self.recipe.encoders.values()):
+            return
+        works = []
+        for course in courses:
+            with contextlib.suppress(MediaError):  # told in its turn
+                if course.item.error is None:
+                    works.append(begin(course, self.recipe, self.folder, Silent()))
+        told = room_for(works)
+        if told is not None:
+            self.watch.note(told)
 
     def _take(self, course: Course, stage: Stage, models: Models) -> None:
         """One input through one stage; after the last stage, or a failure, it has its outcome."""
@@ -102,7 +120,7 @@ class _Run:
             course.end(Outcome(path, None, str(error)))
             self.watch.end(path, f"failed: {error}")
             return
-        course.end(Outcome(path, record, None, bool(changed)))
+        course.end(Outcome(path, record, None, bool(changed), course.costs))
         scenes = sum(scene.level == 0 for scene in record.scenes)
         count = f"{scenes} scene{'s' * (scenes != 1)}{'' if changed else ', unchanged'}"
         self.watch.end(path, "; ".join((count, *record.problems)))

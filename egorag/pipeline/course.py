@@ -17,6 +17,7 @@ class Course:
     item: Input
     _outcome: Outcome | None = None
     _errors: dict[str, str] = field(default_factory=dict)
+    _costs: dict[str, float] = field(default_factory=dict)
     _read: tuple[str, Facts] | None = None
     _state: tuple[int, int] | None = None
 
@@ -40,9 +41,15 @@ class Course:
         """By encoder, why it failed in this run; it is not tried again."""
         return dict(self._errors)
 
-    def note(self, errors: Mapping[str, str]) -> None:
-        """These encoders failed."""
+    @property
+    def costs(self) -> Mapping[str, float]:
+        """Seconds at work in this run, by encoder; one that is not named did nothing."""
+        return dict(self._costs)
+
+    def note(self, errors: Mapping[str, str], costs: Mapping[str, float]) -> None:
+        """These encoders failed; these were at work."""
         self._errors.update(errors)
+        self._costs.update(costs)
 
     def look(self) -> tuple[str, Facts]:
         """The media file's content hash and header; read again only if it has changed.

@@ -15,6 +15,7 @@ from egorag.pipeline.clips import ClipAssembler
 from egorag.pipeline.workers import Worker
 from egorag.segment.base import SceneStream, Segmenter
 from egorag.spans import Span
+from egorag.store.token_maps import TokenWriter
 
 QUEUE = {Medium.FRAMES: 4, Medium.SOUND: 64, Medium.CUES: 256}
 """Items that may wait for an encoder: pictures are large, sound chunks small."""
@@ -64,6 +65,7 @@ def run_pass(
     on_time: Callable[[int], None],
     sidecar: tuple[Cue, ...] = (),
     measure: bool = False,
+    maps: Mapping[str, TokenWriter] | None = None,
 ) -> PassResult:
     """Decode ``path`` once for all of ``encoders`` and, where given, the segmenter.
 
@@ -72,6 +74,7 @@ def run_pass(
         on_time: told the video time reached, in microseconds.
         sidecar: cues of subtitle files beside the video, handed to cue readers first.
         measure: find out how long it is though nothing cuts it now.
+        maps: where token maps go, by the encoders that are to keep them.
 
     Raises:
         MediaError: the file cannot be decoded at all.
@@ -92,7 +95,8 @@ def run_pass(
             samplings.append(sampling)
         readers.setdefault(samplings.index(sampling), []).append(name)
 
-    workers = {n: Worker(n, e, QUEUE[e.medium]) for n, e in encoders.items()}
+    maps = maps or {}
+    workers = {n: Worker(n, e, QUEUE[e.medium], maps.get(n)) for n, e in encoders.items()}
     assemblers = {n: ClipAssembler(e.medium) for n, e in encoders.items() if e.over is Over.SCENES}
     for name, encoder in encoders.items():
         if encoder.medium is Medium.CUES:

@@ -12,12 +12,18 @@ from egorag.store.catalog import VideoRecord
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input: its record, or the reason it failed."""
+    """What became of one input: its record, or the reason it failed.
+
+    Attributes:
+        costs: seconds at work, of each encoder that did something in this run; what the others
+            have was there.
+    """
 
     path: str
     record: VideoRecord | None
     reason: str | None = None
     changed: bool = True
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -36,6 +42,8 @@ class Outcome:
             "encoders": {
                 e.encoder: {
                     "rows": e.rows,
+                    "seconds": round(self.costs.get(e.encoder, 0.0), 3),
+                    "reused": e.key is not None and e.encoder not in self.costs,
                     **({"skipped": e.skipped} if e.skipped else {}),
                     **({"error": e.error} if e.error else {}),
                 }
@@ -53,7 +61,8 @@ class Summary:
     Attributes:
         outdated: by encoder, how many videos of earlier runs it read with other settings; a query
             through it does not reach them until they are indexed again.
-        encoders: what each did, see ``account``.
+        encoders: what each did, and what it cost, see ``account``.
+        searchable: by medium of a query, the rankings of these encoders that take it.
         passes: see ``Plan.to_json``.
     """
 
@@ -62,6 +71,7 @@ class Summary:
     seconds: float
     outdated: Mapping[str, int] = field(default_factory=dict)
     encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    searchable: Mapping[str, Sequence[str]] = field(default_factory=dict)
     passes: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -75,6 +85,7 @@ class Summary:
             "failed": [o.to_json() for o in self.outcomes if o.record is None],
             "outdated": dict(self.outdated),
             "encoders": {name: dict(told) for name, told in self.encoders.items()},
+            "searchable": {medium: list(names) for medium, names in self.searchable.items()},
             "passes": [dict(told) for told in self.passes],
             "seconds": round(self.seconds, 3),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +118,7 @@ def read_documents(
             continue
         models.load({name: encoder})
         watch.stage(f"encoding text ({name})")
+        began = time.monotonic()
         try:
             vectors = checked(name, space, encoder.encode(found), len(found))
         except Exception as error:  # told with the video, the rest is kept
@@ -125,4 +127,5 @@ def read_documents(
             continue
         meta = {"encoder": fingerprint, "video": work.id}
         stored = artifacts.write_vectors(key, vectors, [d.span for d in found], meta)
+        work.costs[name] = time.monotonic() - began
         work.encodings[name] = work.encoding(name, stored=stored, rows=len(found))

@@ -66,7 +66,7 @@ def run_stage(
     said = said_in(work) if stage.texts or stage.last else None
     if said is not None:
         read_documents(work, said, stage.texts, models, watch)
-    course.note(_errors(work))
+    course.note(_errors(work), work.costs)
     return make_record(work, said) if said is not None and stage.last else None
 
 

@@ -29,6 +29,7 @@ from egorag.pipeline.scenes import (
     recall_length,
     recall_scenes,
 )
+from egorag.pipeline.tokens import token_writers
 from egorag.pipeline.work import Work, keep_results, plan
 from egorag.segment.given import Given
 from egorag.spans import Span
@@ -143,17 +144,20 @@ def _read_moments(
 
 def _decode(work: Work, missing: Mapping[str, Encoder], watch: Observer) -> None:
     assert work.facts is not None
-    result = run_pass(
-        work.item.path,
-        work.facts,
-        missing,
-        None if work.scenes else work.segmenter,
-        work.scenes,
-        watch.reached,
-        work.cues,
-    )
-    keep_scenes(work, result)
-    keep_results(work, result)
+    with token_writers(work, missing) as maps:
+        result = run_pass(
+            work.item.path,
+            work.facts,
+            missing,
+            None if work.scenes else work.segmenter,
+            work.scenes,
+            watch.reached,
+            work.cues,
+            False,
+            maps,
+        )
+        keep_scenes(work, result)
+        keep_results(work, result)
 
 
 def _reads(recipe: Recipe, medium: Medium) -> bool:

@@ -17,6 +17,7 @@ from egorag.media.sampling import Cue
 from egorag.pipeline.onepass import PassResult
 from egorag.pipeline.recipe import Recipe
 from egorag.pipeline.textual import decode_texts, encode_texts
+from egorag.pipeline.tokens import keep_tokens, lacks_tokens
 from egorag.pipeline.workers import Worker
 from egorag.segment.base import Segmenter
 from egorag.segment.by_tree import Break
@@ -35,6 +36,7 @@ class Work:
         facts, segmenter: the file's header and what cuts it; None for timed text without media.
         breaks: between the scenes, where they were cut by a tree.
         cues: of the subtitle files beside the video; ``cue_hash`` is their hash.
+        costs: seconds at work, of each encoder that did something now.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Work:
     duration: int = 0
     texts: dict[str, list[TimedText]] = field(default_factory=dict)
     encodings: dict[str, Encoding] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @cached_property
@@ -123,7 +126,8 @@ def plan(work: Work, names: Collection[str]) -> dict[str, Encoder]:
             work.encodings[name] = work.encoding(name, skipped=reason)
             continue
         unknown_scenes = encoder.over is Over.SCENES and not work.scenes
-        if (unknown_scenes or not recall(work, name, _key(work, name))) and wanted:
+        there = not unknown_scenes and recall(work, name, _key(work, name))
+        if wanted and not (there and not lacks_tokens(work, name)):
             missing[name] = encoder
     return missing
 
@@ -152,6 +156,11 @@ def recall(work: Work, name: str, key: str) -> bool:
 def keep_results(work: Work, result: PassResult) -> None:
     artifacts = work.folder.artifacts
     for name, worker in result.workers.items():
+        work.costs[name] = worker.seconds
+        if worker.maps is not None:
+            keep_tokens(work, name, worker)
+        if name in work.encodings:
+            continue  # it ran for its token maps alone
         if worker.error is not None:
             work.encodings[name] = work.encoding(name, error=_reason(worker))
             continue

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from egorag.encode.base import Encoder, Over, Vectors
+from egorag.encode.base import Batch, Encoder, Over, TokenEncoder, Vectors
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
+from egorag.store.token_maps import TokenWriter
 from egorag.types import TimedText
 
 
@@ -32,13 +34,21 @@ class Worker:
     """Runs one encoder over one video.
 
     After ``finish``: ``error``, or the result in ``texts`` (timed text), ``vectors`` and
-    ``spans`` (one row a scene that had something to read).
+    ``spans`` (one row a scene that had something to read, or a moment); and ``seconds``, how long
+    it was at work, without its waits for the decoder.
+
+    Args:
+        maps: where its token maps go as they come; None keeps none.
     """
 
-    def __init__(self, name: str, encoder: Encoder, queue_size: int) -> None:
+    def __init__(
+        self, name: str, encoder: Encoder, queue_size: int, maps: TokenWriter | None = None
+    ) -> None:
         self.name = name
         self.encoder = encoder
+        self.maps = maps
         self.error: Exception | None = None
+        self.seconds = 0.0
         self.texts: list[TimedText] = []
         self.spans: list[Span] = []
         self.vectors: Vectors = np.empty((0, 0), np.float32)
@@ -72,13 +82,19 @@ class Worker:
             return
 
     def _items(self) -> Iterator[Any]:
-        while (item := self._queue.get()) is not _END:
+        while True:
+            waited = time.monotonic()
+            item = self._queue.get()
+            self.seconds -= time.monotonic() - waited
+            if item is _END:
+                return
             if item is _STOP:
                 raise Stopped
             yield item
 
     def _run(self) -> None:
         items = self._items()
+        began = time.monotonic()
         try:
             try:
                 if self.encoder.over is Over.STREAM and self.encoder.space is not None:
@@ -95,6 +111,8 @@ class Worker:
                 pass
         except Stopped:
             return
+        finally:
+            self.seconds += time.monotonic() - began
 
     def _moments(self, items: Iterator[Any], space: EmbeddingSpace) -> None:
         rows: list[Vectors] = []
@@ -115,7 +133,7 @@ class Worker:
         def encode() -> None:
             if not batch:
                 return
-            result = self.encoder.encode(batch)
+            result = self.encoder.encode(batch) if self.maps is None else self._mapped(batch)
             self.spans.extend(clip.span for clip in batch)
             if space is None:
                 for texts in result:
@@ -131,6 +149,16 @@ class Worker:
         encode()
         if rows:
             self.vectors = np.concatenate(rows)
+
+    def _mapped(self, batch: Batch) -> Vectors:
+        """The rows of a batch; each scene's map is written before the next is made."""
+        assert self.maps is not None and isinstance(self.encoder, TokenEncoder)
+        rows = []
+        for clip in batch:
+            row, tokens = self.encoder.encode_with_tokens(clip)
+            self.maps.add(clip.span, tokens)
+            rows.append(row)
+        return np.stack(rows)
 
 
 def checked(name: str, space: EmbeddingSpace, rows: Vectors, count: int) -> Vectors:

@@ -132,6 +132,9 @@ def test_weights_are_fetched_and_the_summary_says_what_was_done(tmp_path: Path, 
     assert (mine["checkpoint"], mine["device"], mine["dtype"]) == ("nobody/fake", "cpu", "float32")
     assert mine["space"]["revision"].startswith("sha256:")
     assert mine["fingerprint"]
-    assert json.loads(again.stdout)["encoders"] == got["encoders"]
+    repeated = json.loads(again.stdout)["encoders"]["mine"]
+    assert (mine["made"], mine["reused"]) == (1, 0)
+    assert (repeated["made"], repeated["reused"], repeated["seconds"]) == (0, 1, 0.0)
+    assert all(repeated[key] == mine[key] for key in ("does", "fingerprint", "space"))
     text = index(tmp_path, clip, *chosen[:1], HF_HUB_OFFLINE="1").stdout
     assert f"  mine (nobody/fake, float32 on cpu): {mine['does']}" in text.splitlines()
