@@ -7,15 +7,14 @@ verb and a noun.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from egorag.errors import ConfigError, did_you_mean
 from egorag.spans import Span
+from egorag.train.tables import read_table, stretch
 from egorag.types import Video
-from egorag.when import parse_when
 
 TASKS: Mapping[str, tuple[str, ...]] = {"label": ("label",), "ek100": ("verb", "noun", "action")}
 """What is asked of a clip, by task."""
@@ -54,7 +53,7 @@ def read_labels(path: Path, task: str) -> list[Labelled]:
     """
     if task not in TASKS:
         raise ConfigError(f"no task {task!r}{did_you_mean(task, TASKS)}")
-    rows = _table(path, _COLUMNS[task])
+    rows = read_table(path, _COLUMNS[task])
     if not rows:
         raise ConfigError(f"{str(path)!r} holds no labels under its first line")
     read = _row if task == "label" else _ek100_row(path.parent)
@@ -104,7 +103,8 @@ def _row(row: Mapping[str, str], where: str) -> Labelled:
     label = " ".join(row["label"].split())
     if not label:
         raise ConfigError(f"{where}: the label is empty")
-    return Labelled(row["video"].strip(), _span(row["start"], row["end"], where), {"label": label})
+    span = stretch(row["start"], row["end"], where)
+    return Labelled(row["video"].strip(), span, {"label": label})
 
 
 def _ek100_row(beside: Path) -> Callable[[Mapping[str, str], str], Labelled]:
@@ -118,7 +118,7 @@ def _ek100_row(beside: Path) -> Callable[[Mapping[str, str], str], Labelled]:
                 raise ConfigError(f"{where}: {part}_class must be a number, got {number!r}")
             labels[part] = names[part].get(number, number)
         labels["action"] = f"{labels['verb']} {labels['noun']}"
-        span = _span(row["start_timestamp"], row["stop_timestamp"], where)
+        span = stretch(row["start_timestamp"], row["stop_timestamp"], where)
         return Labelled(row["video_id"].strip(), span, labels)
 
     return read
@@ -127,34 +127,4 @@ def _ek100_row(beside: Path) -> Callable[[Mapping[str, str], str], Labelled]:
 def _class_names(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    return {row["id"].strip(): row["key"].strip() for row in _table(path, ("id", "key"))}
-
-
-def _span(start: str, end: str, where: str) -> Span:
-    try:
-        times = parse_when("start", start), parse_when("end", end)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    first, last = times
-    if not isinstance(first, float) or not isinstance(last, float) or not 0 <= first < last:
-        raise ConfigError(
-            f"{where}: start and end must be times in the video, the end later; got {start!r} and "
-            f"{end!r}"
-        )
-    return Span.seconds(first, last)
-
-
-def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, restval="")
-            rows, there = list(table), [str(name) for name in table.fieldnames or ()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read the table {str(path)!r}: {error}") from error
-    missing = [name for name in columns if name not in there]
-    if missing:
-        raise ConfigError(
-            f"{str(path)!r} has no column {missing[0]!r}; it needs a first line with "
-            f"{','.join(columns)}, and has {','.join(there)[:200] or 'nothing'}"
-        )
-    return rows
+    return {row["id"].strip(): row["key"].strip() for row in read_table(path, ("id", "key"))}

@@ -8,7 +8,6 @@ cut evenly goes with none.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +23,10 @@ from egorag.spans import Span
 from egorag.store.folder import IndexFolder
 from egorag.store.ids import digest
 from egorag.store.records import EncoderRow
+from egorag.train.features import features_of
+from egorag.train.labels import find_videos
+from egorag.train.tables import read_table, stretch
 from egorag.types import Video
-from egorag.when import parse_when
 
 _Scenes: TypeAlias = tuple[Sequence[Span], Vectors]
 COLUMNS = ("video", "start", "end", "text")
@@ -87,93 +88,58 @@ def read_pairs(folder: IndexFolder, encoder: EncoderRow, spec: str) -> Pairs:
     """The pairs of an index that ``spec`` names: a CSV file, or ``track:NAME``.
 
     Raises:
-        ConfigError: no such file, track or video, or the table cannot be read.
+        ConfigError: no such file or track, a table that makes no sense (names the row), or one
+            with no video of the index.
     """
+    track = spec.removeprefix(TRACK) if spec.startswith(TRACK) else None
     with folder.catalog.snapshot():
         videos = folder.catalog.videos()
-        if spec.startswith(TRACK):
-            track = spec.removeprefix(TRACK)
+        if track is not None:
             lines = [
-                Line(v.id, t.span, t.text)
+                Line(v.id, text.span, text.text)
                 for v in videos
-                for t in folder.catalog.texts(v.id, track)
+                for text in folder.catalog.texts(v.id, track)
             ]
             if not lines:
-                known = {t.track for v in videos for t in folder.catalog.texts(v.id)}
+                known = {text.track for v in videos for text in folder.catalog.texts(v.id)}
                 raise ConfigError(
                     f"no video of this index has a text track {track!r}{did_you_mean(track, known)}"
                 )
         else:
-            lines = read_table(Path(spec), videos)
+            lines = read_lines(Path(spec), videos)
         scenes = {v.id: _scenes(folder, encoder, v.id) for v in videos}
-    return match(lines, scenes, joined=spec.startswith(TRACK))
+    return match(lines, scenes, joined=track is not None)
 
 
-def read_table(path: Path, videos: Sequence[Video]) -> list[Line]:
+def read_lines(path: Path, videos: Sequence[Video]) -> list[Line]:
     """Lines of a CSV file with the columns video (id, path or file name), start, end, text.
 
-    Times are seconds or ``H:MM:SS.s``.
+    The name of a video that the index does not hold stays as it is.
 
     Raises:
         ConfigError: names the file, the row and what is wrong with it.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, restval="")
-            rows, there = list(table), [str(name) for name in table.fieldnames or ()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read the table {str(path)!r}: {error}") from error
-    missing = [name for name in COLUMNS if name not in there]
-    if missing:
-        raise ConfigError(
-            f"{str(path)!r} has no column {missing[0]!r}; it needs a first line with "
-            f"{','.join(COLUMNS)}, and has {','.join(there)[:200] or 'nothing'}"
-        )
+    rows = read_table(path, COLUMNS)
     if not rows:
         raise ConfigError(f"{str(path)!r} holds no pairs under its first line")
-    names: dict[str, set[str]] = {}
-    for video in videos:
-        at = Path(video.path)
-        for name in {video.id, video.path, at.name, at.stem}:
-            names.setdefault(name, set()).add(video.id)
-    return [_line(row, f"{path}, row {number}", names) for number, row in enumerate(rows, start=2)]
-
-
-def _line(row: Mapping[str, str], where: str, names: Mapping[str, set[str]]) -> Line:
-    name, start, end, text = (row[column].strip() for column in COLUMNS)
-    found = names.get(name, set())
-    if len(found) != 1:
-        how = "no video" if not found else f"{len(found)} videos"
-        raise ConfigError(
-            f"{where}: {how} of this index called {name!r}{did_you_mean(name, sorted(names)[:20])}"
-        )
-    try:
-        first, last = parse_when("start", start), parse_when("end", end)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    if not isinstance(first, float) or not isinstance(last, float) or not 0 <= first < last:
-        raise ConfigError(
-            f"{where}: start and end must be times in the video, the end later; got {start!r} and "
-            f"{end!r}"
-        )
-    if not text:
-        raise ConfigError(f"{where}: the text is empty")
-    return Line(next(iter(found)), Span.seconds(first, last), text)
+    ids = find_videos((row["video"].strip() for row in rows), videos)
+    lines = []
+    for number, row in enumerate(rows, start=2):
+        where, name = f"{path}, row {number}", row["video"].strip()
+        if not row["text"].strip():
+            raise ConfigError(f"{where}: the text is empty")
+        span = stretch(row["start"], row["end"], where)
+        lines.append(Line(ids.get(name, name), span, row["text"].strip()))
+    return lines
 
 
 def _scenes(folder: IndexFolder, row: EncoderRow, video: str) -> _Scenes:
     """The spans and vectors that this very encoder made of a video's scenes."""
-    made = folder.catalog.encodings(video).get(row.name)
-    assert row.space is not None
-    if (
-        made is None
-        or made.key is None
-        or made.kind != "vectors"
-        or made.fingerprint != row.fingerprint
-    ):
-        return [], np.empty((0, row.space.dim), np.float32)
-    vectors, spans = folder.artifacts.read_vectors(made.key, made.sha256)
-    return spans, vectors
+    found = features_of(folder, row, video)
+    if found is None or found[0] != "vectors":
+        return (), np.empty((0, 0), np.float32)
+    times = zip(found[1].starts.tolist(), found[1].ends.tolist(), strict=True)
+    return [Span(start, end) for start, end in times], found[1].vectors
 
 
 def match(lines: Iterable[Line], scenes: Mapping[str, _Scenes], joined: bool = False) -> Pairs:
@@ -187,7 +153,8 @@ def match(lines: Iterable[Line], scenes: Mapping[str, _Scenes], joined: bool = F
     unmatched = 0
     for line in lines:
         text = " ".join(line.text.split())
-        numbers = _together(line.span, scenes[line.video][0]) if text else []
+        spans, _ = scenes.get(line.video, ((), None))
+        numbers = _together(line.span, spans) if text else []
         for number in numbers:
             found.setdefault((line.video, number), []).append(text)
         unmatched += not numbers

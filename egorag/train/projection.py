@@ -109,19 +109,20 @@ class Learned:
     validation: float
 
 
-def info_nce(queries: Any, clips: Any, scale: Any, same: Any) -> Any:
+def info_nce(queries: Any, clips: Any, scale: Any, pairs: Any) -> Any:
     """The loss of a batch of pairs: cross-entropy of both directions, their mean.
 
     Args:
         queries, clips: tensors [n, dim] of unit rows; row i of both is a pair.
         scale: what cosines are multiplied by, one over the temperature.
-        same: bool [n, n]: pairs of one text or one clip; they are no wrong answers to each other.
+        pairs: int [n, 2], the numbers of text and clip: those that share one are no wrong answers
+            to each other.
     """
     import torch
     from torch.nn.functional import cross_entropy
 
-    own = torch.eye(len(queries), dtype=torch.bool)
-    logits = (scale * queries @ clips.T).masked_fill(same & ~own, -torch.inf)
+    same = (pairs[:, None] == pairs).any(dim=2).fill_diagonal_(False)
+    logits = (scale * queries @ clips.T).masked_fill(same, -torch.inf)
     target = torch.arange(len(queries))
     return (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
 
@@ -170,11 +171,10 @@ def learn(train: Examples, validation: Examples, settings: Contrastive) -> Learn
             )
             for epoch in range(1, settings.epochs + 1):
                 model.train()
-                for rows in torch.randperm(len(pairs)).split(settings.batch):
-                    text, clip = pairs[rows].T
-                    same = (text[:, None] == text) | (clip[:, None] == clip)
+                for batch in pairs[torch.randperm(len(pairs))].split(settings.batch):
+                    text, clip = batch.T
                     scale = log_scale.clamp(max=math.log(MOST_SCALE)).exp()
-                    loss = info_nce(normalize(model(texts[text])), clips[clip], scale, same)
+                    loss = info_nce(normalize(model(texts[text])), clips[clip], scale, batch)
                     optimiser.zero_grad()
                     loss.backward()
                     optimiser.step()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from egorag.store.folder import IndexFolder
     from egorag.store.records import EncoderRow
     from egorag.train.pairs import Pairs
-    from egorag.train.projection import Contrastive, Examples
+    from egorag.train.projection import Examples
 
 ABOUT = """Learn to find scenes of a video model by text, from scenes that have texts.
 
@@ -37,14 +36,15 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag.store.folder import IndexFolder
     from egorag.train import card
     from egorag.train.pairs import read_pairs
-    from egorag.train.projection import KIND, learn, scores, tensors
+    from egorag.train.projection import KIND, Contrastive, learn, scores, tensors
     from egorag.train.recall import report
+    from egorag.train.settings import training_of
 
     if find_spec("torch") is None:
         raise MissingPackageError("training needs torch; install it: pip install 'egorag[torch]'")
     to = Path(settings["to"])
     card.check_target(to)
-    training = _training(settings["training"])
+    training = training_of(Contrastive, settings["training"])
     with IndexFolder.open(Path(settings["index"])) as folder:
         text, target = _rows(folder, settings["text"], settings["encoder"])
         assert text.space is not None and target.space is not None
@@ -89,35 +89,20 @@ def run(settings: dict[str, Any]) -> Result:
     return Result({"to": str(to), **written.to_json()}, _told(to, written.to_json()))
 
 
-def _training(given: Mapping[str, Any]) -> Contrastive:
-    from egorag.train.projection import Contrastive
-
-    known = inspect.signature(Contrastive).parameters
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"training has no setting {key!r}{did_you_mean(key, known)}")
-    try:
-        return Contrastive(**given)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"training: {error}") from error
-
-
 def _rows(folder: IndexFolder, text: str, encoder: str) -> tuple[EncoderRow, EncoderRow]:
     """The two encoders of the index.
 
     Raises:
         ConfigError: there is none of that name, or a projection between them makes no sense.
     """
-    rows = {n: row for n, row in folder.catalog.encoders().items() if row.space is not None}
-    for key, name in (("text", text), ("encoder", encoder)):
-        if name not in rows:
-            raise ConfigError(
-                f"{key}={name}: the index has no vectors of {name!r}{did_you_mean(name, rows)}"
-            )
-    source, target = rows[text].space, rows[encoder].space
+    from egorag.train.features import encoder_row
+
+    rows = encoder_row(folder, text), encoder_row(folder, encoder)
+    source, target = rows[0].space, rows[1].space
     assert source is not None and target is not None
     if "text" not in source.queries:
-        able = [n for n, row in rows.items() if row.space and "text" in row.space.queries]
+        every = folder.catalog.encoders()
+        able = [n for n, row in every.items() if row.space and "text" in row.space.queries]
         raise ConfigError(f"text={text} takes no text{did_you_mean(text, able)}")
     if "text" in target.queries:
         raise ConfigError(f"encoder={encoder} takes text by itself; it needs no projection")
@@ -126,7 +111,7 @@ def _rows(folder: IndexFolder, text: str, encoder: str) -> tuple[EncoderRow, Enc
             f"encoder={encoder}: its vectors are not of unit length and rank by distance; a "
             "projection is trained for cosines"
         )
-    return rows[text], rows[encoder]
+    return rows
 
 
 def _parts(pairs: Pairs, settings: Mapping[str, Any], seed: int) -> dict[str, Pairs]:

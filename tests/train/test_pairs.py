@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from egorag.errors import ConfigError
 from egorag.spans import Span
-from egorag.train.pairs import Line, match, read_table
+from egorag.train.pairs import Line, match, read_lines
 from egorag.types import Video
 
 SCENES = [Span(0, 10), Span(10, 14), Span(20, 40)]  # nothing from 14 to 20 has a vector
@@ -74,7 +74,7 @@ def test_the_hash_covers_texts_places_and_vectors():
 def table(folder: Path, *rows: str, head: str = "video,start,end,text") -> list[Line]:
     path = folder / "pairs.csv"
     path.write_text("\n".join([head, *rows]), encoding="utf-8")
-    return read_table(path, VIDEOS)
+    return read_lines(path, VIDEOS)
 
 
 def test_a_table_names_videos_by_id_path_or_file(tmp_path):
@@ -95,7 +95,7 @@ def test_a_table_names_videos_by_id_path_or_file(tmp_path):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("hal.mp4,0,1,a", r"row 2: .*no video of this index called 'hal.mp4'; did you mean"),
+        ("hal.mp4,0,1,a", r"holds none of the 1 labelled videos \('hal.mp4', ...\); did you mean"),
         ("id1,0,one,a", r"row 2: .*'one'"),
         ("id1,2,1,a", r"row 2: .*the end later; got '2' and '1'"),
         ("id1,nan,1,a", r"row 2: "),
@@ -111,6 +111,6 @@ def test_tables_that_cannot_be_read(tmp_path):
     with pytest.raises(ConfigError, match=r"no column 'start'.*video,text"):
         table(tmp_path, "a,b", head="video,text")
     with pytest.raises(ConfigError, match="cannot read"):
-        read_table(tmp_path / "none.csv", VIDEOS)
+        read_lines(tmp_path / "none.csv", VIDEOS)
     with pytest.raises(ConfigError, match="holds no pairs"):
         table(tmp_path)
