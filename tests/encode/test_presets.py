@@ -7,6 +7,7 @@ published ones, over a generated video with sound, speech and signs.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,8 @@ def test_from_config_to_query(
         assert encoding.error is None and encoding.skipped is None
         if row.space is None:
             _check_texts(index, known.id, encoding.rows)
+        elif encoding.kind == "moments":
+            _check_moments(index, known, encoding, row.space)
         else:
             _check_vectors(index, known.id, preset, row.space, tmp_path)
             _check_queries(index, preset, row.space, video, picture)
@@ -124,6 +127,16 @@ def _check_vectors(
     assert rows and len(rows) <= len(scenes)
     assert all(row.shape == (space.dim,) and row.dtype == np.float32 for row in rows)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+
+
+def _check_moments(index: egorag.Index, video: Any, encoding: Any, space: Any) -> None:
+    """Every sampled frame has a vector; they are kept, not searched."""
+    vectors, spans = index.folder.artifacts.read_vectors(encoding.key, encoding.sha256)
+    assert vectors.shape == (encoding.rows, space.dim) and encoding.rows > len(index.scenes())
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    assert spans[0].start == 0 and spans[-1].end >= video.duration
+    assert all(a.end == b.start for a, b in itertools.pairwise(spans))
+    assert not space.queries and encoding.encoder in index.left_out("a red kettle")
 
 
 def _check_queries(
