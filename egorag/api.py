@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from egorag import config, registry
+from egorag import config
 from egorag.errors import ConfigError, EgoragError, did_you_mean
 from egorag.types import LEVELS, Answer, Hit, Query, Scene, TimedText, Video
 
 if TYPE_CHECKING:
     from egorag.encode.projection import Projected
     from egorag.fuse.base import Fuser
-    from egorag.generate.base import Answerer, TextEncoder
+    from egorag.generate.base import Answerer
     from egorag.media.inputs import Input
     from egorag.pipeline.batch import Summary
     from egorag.pipeline.progress import Observer
@@ -127,19 +127,16 @@ class Index:
         projections: Sequence[str | Path] = (),
     ) -> None:
         from egorag.retrieve.bridges import bridges
+        from egorag.retrieve.loaded import LoadedEncoders
         from egorag.train.projection import load_projection
 
         self.folder = folder
-        self._device = device
-        self._changed = {name: dict(changes) for name, changes in (encoders or {}).items()}
-        known = folder.catalog.encoders()
-        for name in self._changed:
-            if name not in known:
-                raise ConfigError(f"the index has no encoder {name!r}{did_you_mean(name, known)}")
+        self._encoders = LoadedEncoders(folder, device, encoders or {})
         own = folder.path / "projections"
         found = [own / given if (own / given).is_dir() else Path(given) for given in projections]
-        self._bridges = bridges([load_projection(path) for path in found], known)
-        self._ready: dict[str, Any] = {}
+        self._bridges = bridges(
+            [load_projection(path) for path in found], folder.catalog.encoders()
+        )
 
     def search(
         self,
@@ -225,7 +222,7 @@ class Index:
         _check_k(k)
         hits = self._search(asked, k, fuser, without)
         by: Answerer = answerer if answerer is not None else Extractive()
-        encoder = self._text_encoder(getattr(by, "model", None))
+        encoder = self._encoders.of_text(getattr(by, "model", None))
         return by.answer(asked, hits, self.folder, encoder, choices)
 
     def projected(self, encoder: str) -> Projected:
@@ -242,7 +239,7 @@ class Index:
                 "it when opening the index: projections=[FOLDER]"
             )
         bridge = self._bridges[encoder]
-        return Projected(bridge.projection, self._encoder(bridge.text))
+        return Projected(bridge.projection, self._encoders.get(bridge.text))
 
     def videos(self) -> list[Video]:
         """Every video of the index."""
@@ -288,8 +285,7 @@ class Index:
 
     def close(self) -> None:
         """Give memory back."""
-        while self._ready:
-            self._ready.popitem()[1].close()
+        self._encoders.close()
         self.folder.close()
 
     def __enter__(self) -> Self:
@@ -347,7 +343,9 @@ class Index:
             if (row.space and row.space.queries & set(query.media) and name not in without)
             or (query.text is not None and name in by_text)
         ]
-        retriever = self._retriever({name: self._encoder(name) for name in able}, fuser, without)
+        retriever = self._retriever(
+            {name: self._encoders.get(name) for name in able}, fuser, without
+        )
         hits = retriever.search(query, k)
         if untimed := retriever.untimed(query):
             warnings.warn(
@@ -365,34 +363,6 @@ class Index:
 
         by = fuser if fuser is not None else ReciprocalRank()
         return Retriever(self.folder, encoders, by, without=without, bridges=self._bridges)
-
-    def _encoder(self, name: str) -> Any:
-        """An encoder of the index, loaded, with the settings it was indexed with."""
-        if name not in self._ready:
-            settings = dict(self.folder.catalog.encoders()[name].settings)
-            encoder = registry.build("encoders", name, settings | self._changed.get(name, {}))
-            try:
-                if hasattr(encoder, "fetch"):
-                    encoder.fetch()
-                encoder.setup(self._device)
-            except (EgoragError, ImportError, OSError) as error:
-                raise ConfigError(
-                    f"encoder {name!r} of this index takes the query but cannot be loaded: {error} "
-                    f"(without=[{name}] searches without it)"
-                ) from error
-            self._ready[name] = encoder
-        return self._ready[name]
-
-    def _text_encoder(self, model: str | None) -> TextEncoder | None:
-        """The index's text encoder of this model, else its first."""
-        rows = self.folder.catalog.encoders()
-        able = {
-            name: row.space.model
-            for name, row in rows.items()
-            if row.medium == "text" and row.space is not None and "text" in row.space.queries
-        }
-        chosen = next((name for name, of in able.items() if of == model), next(iter(able), None))
-        return None if chosen is None else self._encoder(chosen)
 
 
 def _given(
