@@ -188,7 +188,7 @@ def _at(path: Path, time: int) -> Picture | None:
     """The picture on show at the first 1/25 s from ``time``."""
     sampling = FrameSampling(25.0, longest=320)
     taken = stretch(path, Span(time, time + MICROSECONDS // 25), sampling)
-    return taken[0].image if taken else None
+    return next((frame.image for frame in taken), None)
 
 
 def ticks_over(span: Span, most: int = 12) -> list[int]:

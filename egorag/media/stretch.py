@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -33,7 +32,7 @@ class _NoWayIn(Exception):
 
 def stretch(
     path: str | os.PathLike[str], span: Span, sampling: FrameSampling, threads: int = 3
-) -> list[Frame]:
+) -> Iterator[Frame]:
     """The frames ``frames`` gives whose time lies in ``span``, equal to the last bit.
 
     Reading starts at the key frame before the span where the format has an index of them, else at
@@ -47,16 +46,22 @@ def stretch(
     Raises:
         MediaError: see ``frames``.
     """
+    given = span.start - 1
     try:
-        return _sought(path, span, sampling, threads)
+        for frame in _sought(path, span, sampling, threads):
+            yield frame
+            given = frame.time
     except (_NoWayIn, TimestampJump, av.FFmpegError):
-        before = itertools.takewhile(lambda f: f.time < span.end, frames(path, sampling, threads))
-        return [frame for frame in before if frame.time >= span.start]
+        for frame in frames(path, sampling, threads):
+            if frame.time >= span.end:
+                return
+            if frame.time > given:
+                yield frame
 
 
 def _sought(
     path: str | os.PathLike[str], span: Span, sampling: FrameSampling, threads: int
-) -> list[Frame]:
+) -> Iterator[Frame]:
     if span.start <= _NEAR or sampling.rate is None:
         raise _NoWayIn
     container = open_media(path)
@@ -73,7 +78,6 @@ def _sought(
         timeline.reach(span.start)  # what is placed first lies there, and that is no damage
         clock = StreamClock(timeline, video.time_base or Fraction(1, MICROSECONDS))
         strip = Filmstrip(clock, {0: sampling}, video.sample_aspect_ratio, span.start)
-        found: list[Frame] = []
         entered = False
         for picture in _pictures(container, video, base, span.start - _NEAR):
             if not entered:
@@ -84,11 +88,11 @@ def _sought(
                 entered = True
             for _, frame in strip.push(picture):
                 if frame.time >= span.end:
-                    return found
-                found.append(frame)
+                    return
+                yield frame
         if not entered:
             raise _NoWayIn
-        return found + [frame for _, frame in strip.finish() if frame.time < span.end]
+        yield from (frame for _, frame in strip.finish() if frame.time < span.end)
     finally:
         container.close()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from egorag.encode.vjepa2 import VJEPA2
-from egorag.predict.anticipation import Anticipated, TextProjection, TokenProbe
+from egorag.predict.anticipation import Anticipated, OnFeatures, TextProjection, TokenProbe
 from egorag.predict.clips import Clip, Footage
 from egorag.predict.curve import Surprise, SurpriseCurve, surprise, surprises
 from egorag.predict.energy import Coherence, Tokens, energy, normalised
@@ -30,6 +30,7 @@ __all__ = [
     "Clip",
     "Coherence",
     "Footage",
+    "OnFeatures",
     "Order",
     "Peak",
     "Predictor",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,54 @@ class TextProjection(Protocol):
 
 @runtime_checkable
 class TokenProbe(Protocol):
-    """Labels of tokens; trained by ``python -m egorag.train probe``."""
+    """Labels of tokens."""
 
-    def classify(self, tokens: npt.NDArray[np.float32]) -> Mapping[str, float]:
-        """A score for each of its labels, from float32 [tokens, dim]; higher is likelier."""
+    def classify(self, tokens: Tokens) -> Mapping[str, float]:
+        """A score for each of its labels, from float32 [steps, side, side, dim]; higher is
+        likelier."""
+
+
+class FeatureProbe(Protocol):
+    """Labels of stored features, as ``egorag.train.probe.Probe`` gives them."""
+
+    def classify(
+        self, vectors: npt.NDArray[np.float32], space: EmbeddingSpace, kind: str, top: int
+    ) -> Mapping[str, Sequence[tuple[str, float]]]:
+        """The ``top`` best labels and scores of a clip's vectors, by query."""
+
+
+@dataclass(frozen=True)
+class OnFeatures:
+    """A probe trained on stored features as a ``TokenProbe``: it is shown the features that the
+    predicted tokens would have been stored as, their means.
+
+    Attributes:
+        probe: from ``egorag.train.probe.Probe.open``.
+        space: of the features it was trained on.
+        kind: ``moments`` shows it a unit vector a step, ``vectors`` one for all.
+        query: ``label``, or ``verb``, ``noun`` or ``action``.
+    """
+
+    probe: FeatureProbe
+    space: EmbeddingSpace
+    kind: Literal["moments", "vectors"] = "moments"
+    query: str = "label"
+
+    def classify(self, tokens: Tokens) -> Mapping[str, float]:
+        """Every label's score.
+
+        Raises:
+            ConfigError: no such query.
+            SpaceError: the probe was trained on other features.
+        """
+        steps = tokens.mean((1, 2), dtype=np.float64)
+        rows = unit(steps if self.kind == "moments" else steps.mean(0, keepdims=True))
+        found = self.probe.classify(rows, self.space, self.kind, sys.maxsize)
+        if self.query not in found:
+            raise ConfigError(
+                f"the probe has no query {self.query!r}{did_you_mean(self.query, found)}"
+            )
+        return dict(found[self.query])
 
 
 @dataclass(frozen=True)
@@ -114,7 +159,7 @@ def _by_vectors(vectors: npt.NDArray[np.float32]) -> Score:
 
 def _by_labels(labels: list[str], probe: TokenProbe) -> Score:
     def score(tokens: Tokens) -> list[float]:
-        scores = probe.classify(tokens.reshape(-1, tokens.shape[-1]))
+        scores = probe.classify(tokens)
         for label in labels:
             if label not in scores:
                 raise ConfigError(f"the probe has no label {label!r}{did_you_mean(label, scores)}")

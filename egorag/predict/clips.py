@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.encode.base import FrameClip
-from egorag.encode.pretrained.queries import query_frames
 from egorag.errors import ConfigError, MediaError
+from egorag.media.reader import frames
 from egorag.media.sampling import FrameSampling
 from egorag.media.stretch import stretch
 from egorag.spans import Span, to_us
@@ -30,8 +31,11 @@ class Footage:
 
 
 Clip: TypeAlias = Span | Footage | Path | FrameClip | npt.NDArray[np.uint8]
-"""A span of the predictor's own video; a span of any file; a file (its first minute); frames as
-an encoder gets them; or uint8 [n, H, W, 3] at the encoder's rate."""
+"""A span of the predictor's own video; a span of any file; a file of at most a minute; frames as an
+encoder gets them; or uint8 [n, H, W, 3] at the encoder's rate."""
+
+LONGEST = 60
+"""Seconds of a file given without a span: all of its frames are held."""
 
 
 def pictures(clip: Clip, sampling: FrameSampling, video: Path | None = None) -> Sequence[Picture]:
@@ -42,7 +46,8 @@ def pictures(clip: Clip, sampling: FrameSampling, video: Path | None = None) -> 
         video: the file that a bare span is of.
 
     Raises:
-        ConfigError: a span without a video, or an array that is no frames.
+        ConfigError: a span without a video, a file that is too long to be meant as a whole, or an
+            array that is no frames.
         MediaError: a file that cannot be read, or a span without a frame.
     """
     if isinstance(clip, Span):
@@ -53,14 +58,14 @@ def pictures(clip: Clip, sampling: FrameSampling, video: Path | None = None) -> 
             )
         clip = Footage(video, clip)
     if isinstance(clip, Footage):
-        found = stretch(clip.path, clip.span, sampling)
+        found = [frame.image for frame in stretch(clip.path, clip.span, sampling)]
         if not found:
             raise MediaError(
                 f"{str(clip.path)!r} has no frame in {clip.span} at {sampling.rate} a second"
             )
-        return [frame.image for frame in found]
+        return found
     if isinstance(clip, Path):
-        clip = query_frames(clip, sampling)
+        return _whole(clip, sampling)
     if isinstance(clip, FrameClip):
         return [frame.image for frame in clip.frames]
     if not (isinstance(clip, np.ndarray) and clip.dtype == np.uint8 and clip.ndim == 4):
@@ -69,6 +74,17 @@ def pictures(clip: Clip, sampling: FrameSampling, video: Path | None = None) -> 
     if not len(clip) or clip.shape[3] != 3:
         raise ConfigError(f"frames are uint8 [n, H, W, 3] with n >= 1, got {list(clip.shape)}")
     return list(clip)
+
+
+def _whole(path: Path, sampling: FrameSampling) -> Sequence[Picture]:
+    most = int(LONGEST * (sampling.rate or 1))
+    found = [frame.image for frame in islice(frames(path, sampling), most + 1)]
+    if len(found) > most:
+        raise ConfigError(
+            f"{str(path)!r} is longer than {LONGEST} s; say which span of it is meant: "
+            "Footage(path, Span.seconds(start, end))"
+        )
+    return found
 
 
 def steps_in(seconds: float, rate: float, tubelet: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -23,7 +24,7 @@ from egorag.media.sampling import Frame
 from egorag.media.stretch import stretch
 from egorag.predict.energy import Tokens, energy
 from egorag.predict.predictor import Predictor
-from egorag.spans import Span, to_us
+from egorag.spans import MICROSECONDS, Span, to_us
 
 Measure: TypeAlias = Literal["energy", "static", "difference", "ratio"]
 MEASURES: tuple[Measure, ...] = ("energy", "static", "difference", "ratio")
@@ -99,11 +100,14 @@ class SurpriseCurve:
         return len(self.spans)
 
     def __str__(self) -> str:
-        won = float((self.energy < self.static).mean()) if len(self) else 0.0
+        if not len(self):
+            return "no moments"
+        won = float((self.energy < self.static).mean())
+        paired = self.shuffled[np.isfinite(self.shuffled)]
+        shuffled = f", shuffled {np.median(paired):.4f}" if len(paired) else ""
         return (
-            f"{len(self)} moments, median energy {np.median(self.energy):.4f}, static copy "
-            f"{np.median(self.static):.4f}, shuffled {np.nanmedian(self.shuffled):.4f}; predicting "
-            f"beat the static copy at {won:.0%}"
+            f"{len(self)} moments: median energy {np.median(self.energy):.4f}, static copy "
+            f"{np.median(self.static):.4f}{shuffled}; predicting beat the static copy at {won:.0%}"
         )
 
 
@@ -135,7 +139,7 @@ def surprises(
         raise ConfigError("no video: open the predictor with video=PATH, or give one here")
     steps = 1 if ahead is None else predictor.steps(ahead)
     sampling = predictor.encoder.sampling
-    stream = frames(path, sampling) if span is None else iter(stretch(path, span, sampling))
+    stream = frames(path, sampling) if span is None else stretch(path, span, sampling)
     return slide(predictor, stream, steps, seed)
 
 
@@ -173,7 +177,7 @@ def slide(
     window: deque[Frame] = deque(maxlen=context + judged)
     dice = np.random.default_rng(seed)
     past: deque[Tokens] = deque(maxlen=_REMEMBERED)
-    interval = to_us(1 / predictor.encoder.rate)
+    rate = Fraction(predictor.encoder.rate)
     fresh = -predictor.least  # frames not judged yet; the least context never is
     for frame in stream:
         window.append(frame)
@@ -187,7 +191,7 @@ def slide(
         found = predictor.judge(before, [f.image for f in future])
         drawn = past[int(dice.integers(len(past)))] if past else None
         yield Surprise(
-            Span(future[0].time, future[-1].time + interval),
+            Span(future[0].time, to_us(round(future[-1].time * rate / MICROSECONDS + 1) / rate)),
             found.energy,
             found.static,
             float("nan") if drawn is None else energy(found.predicted, drawn),

@@ -1,11 +1,11 @@
 """How far a prediction lies from what came: V-JEPA 2's own training loss, with baselines.
 
 The predictor was trained to give, at masked places, the encoder's tokens after a layer norm
-without weights, under an L1 loss (Assran et al. 2025, arXiv:2506.09985, section 2; ``loss_exp: 1``
-and ``forward_target`` in facebookresearch/vjepa2 ``app/vjepa/train.py``). An energy here is that
-loss: the mean absolute difference a component, between the predictor's output as it is and the
-normalised tokens of what really came. The real tokens are those of context and future encoded
-together, as in training.
+without weights, under an L1 loss (Assran et al. 2025, arXiv:2506.09985; ``forward_target`` and
+``loss_fn`` in facebookresearch/vjepa2 ``app/vjepa/train.py``, ``loss_exp: 1.0``). An energy here is
+that loss: the mean absolute difference a component, between the predictor's output as it is and
+the normalised tokens of what really came. The real tokens are those of context and future encoded
+together, as in training (there by the averaged encoder, here by the one published).
 
 An energy has no scale of its own. It is told beside the energy of a static copy (the last step of
 the context, as if nothing moved) and of shuffled pairs (something else than what came).

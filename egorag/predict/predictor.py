@@ -1,7 +1,7 @@
 """V-JEPA 2's predictor, run at positions that lie in the future.
 
 Assran et al., "V-JEPA 2: Self-Supervised Video Models Enable Understanding, Prediction and
-Planning" (2025, arXiv:2506.09985), section 5 for anticipation. Only frames before the cut-off (the
+Planning" (2025, arXiv:2506.09985). Only frames before the cut-off (the
 end of the span) are read, encoded and given to the predictor; the places after them hold mask
 tokens. What is predicted are features, not pictures.
 """
@@ -173,8 +173,8 @@ class Predictor:
 
         Args:
             candidates: all clips (a file as ``Path``), or all texts or labels (``str``).
-            projection: for texts.
-            probe: for labels.
+            projection: for texts; ``egorag.encode.projection.Projected`` is one.
+            probe: for labels; ``egorag.predict.OnFeatures`` makes one of a trained probe.
 
         Returns:
             All candidates, the likeliest first.
@@ -185,8 +185,8 @@ class Predictor:
             SpaceError: the projection leads into another space.
             MediaError: a clip cannot be read.
         """
-        score = scorer(candidates, self.clip_mean, self.encoder.space, projection, probe)
         steps = self.steps(seconds)
+        score = scorer(candidates, self.clip_mean, self.encoder.space, projection, probe)
         future, last = self.ahead(self.context(self.pictures(clip), steps), steps)
         ranked = map(Anticipated, candidates, score(future), score(last))
         return sorted(ranked, key=lambda found: -found.score)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -39,7 +40,7 @@ def check(path: Path, seed: int = 0, tries: int = 6) -> None:
         start = dice.randrange(0, every[-1].time + 500_000)
         span = Span(start, start + dice.randrange(0, 3_000_000))
         expected = [frame for frame in every if frame.time in span]
-        assert same(stretch(path, span, SAMPLING), expected), span
+        assert same(list(stretch(path, span, SAMPLING)), expected), span
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
@@ -75,13 +76,31 @@ def test_a_late_stretch_is_not_read_from_the_start(
             yield picture
 
     monkeypatch.setattr(module, "_pictures", counted)
-    found = stretch(path, Span.seconds(50, 51), SAMPLING)
+    found = list(stretch(path, Span.seconds(50, 51), SAMPLING))
     assert [frame.time for frame in found] == [to_us(50 + k / 4) for k in range(4)]
     assert decoded[0] >= 45
     assert decoded[-1] <= 51.1
 
 
+def test_a_reading_that_breaks_off_goes_on_from_the_start(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.mp4", [k / 10 for k in range(300)], paint=noisy)
+    span = Span.seconds(10, 20)
+    expected = list(stretch(path, span, SAMPLING))
+    pictures = module._pictures
+
+    def broken(*given):  # type: ignore[no-untyped-def]
+        for picture in pictures(*given):
+            if picture.time > 15:
+                raise av.InvalidDataError(1, "made up")
+            yield picture
+
+    monkeypatch.setattr(module, "_pictures", broken)
+    assert same(list(stretch(path, span, SAMPLING)), expected)
+
+
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     for start in (0, 5_000_000):
         with pytest.raises(MediaError, match="no such file"):
-            stretch(tmp_path / "none.mp4", Span(start, start + 1), SAMPLING)
+            list(stretch(tmp_path / "none.mp4", Span(start, start + 1), SAMPLING))

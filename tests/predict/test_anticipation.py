@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from egorag.errors import ConfigError, SpaceError
-from egorag.predict import Footage, Predictor, TextProjection, TokenProbe, normalised
+from egorag.predict import Footage, OnFeatures, Predictor, TextProjection, TokenProbe, normalised
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
 
@@ -30,11 +30,10 @@ class Projection:
 
 
 class Probe:
-    """Scores are components of the mean token; remembers what it was given."""
+    """Scores are components of the mean token."""
 
     def classify(self, tokens: Any) -> dict[str, float]:
-        self.given = tokens
-        return {f"label {i}": float(v) for i, v in enumerate(tokens.mean(0))}
+        return {f"label {i}": float(v) for i, v in enumerate(tokens.mean((0, 1, 2)))}
 
 
 def cosine(a: Any, b: Any) -> float:
@@ -93,6 +92,53 @@ def test_labels_go_through_a_probe_over_the_predicted_tokens(predictor: Predicto
     assert {f.candidate: f.score for f in found} == expected
     with pytest.raises(ConfigError, match="label 99"):
         predictor.anticipate(shown, 1, ["label 99"], probe=probe)
+
+
+def test_a_probe_of_stored_features_is_shown_means_of_the_predicted_tokens(
+    predictor: Predictor,
+) -> None:
+    shown, space = blocks(FRAMES), predictor.encoder.space
+    given: list[Any] = []
+
+    class Stored:
+        def classify(self, vectors: Any, space: EmbeddingSpace, kind: str, top: int) -> Any:
+            given.append((vectors, space, kind))
+            return {"label": [("stir", 0.7), ("pour", 0.2)][:top]}
+
+    found = predictor.anticipate(
+        shown, 1.5, ["pour", "stir"], probe=OnFeatures(Stored(), space, "moments")
+    )
+    assert [(f.candidate, f.score) for f in found] == [("stir", 0.7), ("pour", 0.2)]
+    means = predictor.predict_future(shown, 1.5).mean((1, 2))
+    vectors, told, kind = given[0]
+    assert (vectors.dtype, told, kind) == (np.float32, space, "moments")
+    np.testing.assert_allclose(
+        vectors, means / np.linalg.norm(means, axis=1, keepdims=True), atol=1e-6
+    )
+    predictor.anticipate(shown, 1.5, ["stir"], probe=OnFeatures(Stored(), space, "vectors"))
+    assert given[-2][0].shape == (1, space.dim)
+    assert cosine(given[-2][0][0], means.mean(0)) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(ConfigError, match=r"no query 'verb'.*label"):
+        predictor.anticipate(shown, 1, ["stir"], probe=OnFeatures(Stored(), space, query="verb"))
+
+
+def test_a_trained_projection_is_one(predictor: Predictor) -> None:
+    from egorag.encode.projection import Projected
+    from egorag.encode.projection import Projection as Trained
+
+    space, dim = predictor.encoder.space, predictor.encoder.space.dim
+    words = EmbeddingSpace("words", "1", dim, True, frozenset({"text"}))
+    layers = ((np.eye(dim, dtype=np.float32), np.zeros(dim, np.float32)),)
+    mean = predictor.predict_future(blocks(FRAMES), 1).mean((0, 1, 2))
+
+    class Encoder:
+        def embed_query(self, query: Any, medium: str) -> Any:
+            return mean if query.text == "like it" else -mean
+
+    projected = Projected(Trained("p", words, space, layers, frozenset()), Encoder())
+    assert isinstance(projected, TextProjection)
+    found = predictor.anticipate(blocks(FRAMES), 1, ["no", "like it"], projection=projected)
+    assert [f.candidate for f in found] == ["like it", "no"]
 
 
 def test_words_without_anything_trained_are_refused_with_the_remedy(predictor: Predictor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,20 @@ def test_a_still_has_no_ratio_to_speak_of() -> None:
     zero = np.zeros(2)
     curve = SurpriseCurve((Span(0, 1), Span(1, 2)), np.array([0.0, 1.0]), zero, zero)
     assert curve.ratio.tolist() == [1.0, math.inf]
-    assert "2 moments" in str(curve)
+    assert str(curve).startswith("2 moments: median energy 0.5000, static copy 0.0000, shuffled")
+    assert str(SurpriseCurve.of([])) == "no moments"
+
+
+def test_spans_follow_each_other_whatever_the_rate(folder: Path) -> None:
+    import egorag.predict
+
+    for rate in (3.0, 7.0):
+        with egorag.predict.open(folder, device="cpu", frames=FRAMES, rate=rate) as other:
+            images = blocks(24)
+            shown = [Frame(t, t, k, images[k]) for k in range(24) for t in [to_us(k / rate)]]
+            spans = SurpriseCurve.of(slide(other, shown)).spans
+        assert all(a.end == b.start for a, b in pairwise(spans))
+        assert spans[-1] == Span(to_us(22 / rate), to_us(24 / rate))
 
 
 def test_what_has_no_curve_is_refused(predictor: Predictor, tmp_path: Path) -> None:
@@ -155,3 +169,19 @@ def test_what_has_no_curve_is_refused(predictor: Predictor, tmp_path: Path) -> N
         list(surprises(predictor, path, ahead=100))
     with pytest.raises(ConfigError, match=r"no measure 'enrgy'; did you mean 'energy'"):
         SurpriseCurve.of([]).values("enrgy")  # type: ignore[arg-type]
+
+
+def test_the_static_copy_breaks_where_the_sample_cuts(predictor: Predictor, tmp_path: Path) -> None:
+    """Random weights predict nothing, but what the encoder sees changes at a cut: the baseline
+    finds the known cuts, so windows, times and peaks are where they should be."""
+    from egorag.predict import cuts
+    from egorag.sample import make
+
+    truth = make(tmp_path / "day.mp4", seconds=40, seed=3, size=(160, 90))
+    curve = surprise(predictor, tmp_path / "day.mp4")
+    found = cuts(curve, of="static", z=2.5)
+    real = [to_us(cut.seconds) for cut in truth.cuts if cut.seconds > curve.spans[0].start / 1e6]
+    near = [min(abs(time - cut) for time in found) <= 500_000 for cut in real]
+    assert len(real) >= 3
+    assert all(near)
+    assert len(found) <= len(real) + 2

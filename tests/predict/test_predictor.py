@@ -327,10 +327,16 @@ def test_a_checkpoint_without_room_for_a_future_is_refused(tmp_path: Path) -> No
 
 def test_what_is_no_clip_is_refused(predictor: Predictor, tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", blocks(12))
+    long = write(tmp_path / "long.mkv", blocks(61 * RATE))
     for clip, error, said in [
         (Span.seconds(0, 2), ConfigError, "video=PATH"),
         (Footage(path, Span.seconds(90, 95)), MediaError, "no frame"),
         (tmp_path / "none.mp4", MediaError, "no such file"),
+        (
+            write(tmp_path / "long.mkv", blocks(61 * RATE)),
+            ConfigError,
+            r"longer than 60 s.*Footage",
+        ),
         (blocks(8).astype(np.float32), ConfigError, "float32"),
         (blocks(8)[..., 0], ConfigError, r"\[8, 36, 64\]"),
         (blocks(8)[..., :2], ConfigError, r"\[8, 36, 64, 2\]"),
