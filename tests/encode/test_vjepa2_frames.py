@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -221,32 +222,32 @@ def test_frames_that_change_their_size_are_each_prepared(folder: Path) -> None:
 def test_it_holds_one_window_and_one_batch_and_prepares_a_frame_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, stride: int, batch: int
 ) -> None:
-    """Blocks come while frames come, never later than the bound; nothing is kept behind them."""
+    """Blocks come while frames come, and nothing is kept behind them."""
     encoder = made(folder, SIZE, stride, batch)
     pixels, prepared = VJEPA2Frames._pixels, []
 
     def counted(self: VJEPA2Frames, clips: Sequence[Sequence[object]]) -> torch.Tensor:
-        prepared.extend(id(image) for image in clips[0])
+        prepared.append(len(clips[0]))
         result: torch.Tensor = pixels(self, clips)
         return result
 
     monkeypatch.setattr(VJEPA2Frames, "_pixels", counted)
-    given = frames(200)
-    delivered = 0
+    count, pictures = 200, []
 
     def stream() -> Iterator[Frame]:
-        nonlocal delivered
-        for frame in given:
-            delivered += 1
-            yield frame
+        for number in range(count):
+            image = np.full((36, 64, 3), number, np.uint8)
+            pictures.append(weakref.ref(image))
+            yield Frame(number * STEP, number * STEP, number, image)
 
-    done = most = 0
+    done = most = held = 0
     for block in encoder.encode(stream()):
-        most = max(most, delivered - done)
+        most = max(most, len(pictures) - done)
+        held = max(held, sum(picture() is not None for picture in pictures))
         done += len(block.spans)
-    assert done == len(given)
+    assert done == sum(prepared) == count
     assert most <= SIZE + batch * stride
-    assert prepared == [id(frame.image) for frame in given]
+    assert held <= 2, "pictures are let go once they are prepared"
 
 
 def test_spans_reach_to_the_next_frame_and_the_last_has_a_frames_length(folder: Path) -> None:
