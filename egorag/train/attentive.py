@@ -110,16 +110,18 @@ def waves(places: Any, width: int) -> Any:
 
 
 def padded(clips: Sequence[Any], device: str) -> tuple[Any, Any, Any]:
-    """``(vectors, places, mask)`` of clips of any lengths, for ``logits``; each a ``Clip``."""
+    """``(vectors, places, mask)`` of clips of any lengths (``Clip`` or ``TokenClip``), for
+    ``logits``."""
     import torch
 
-    longest = max(len(clip.vectors) for clip in clips)
-    vectors = torch.zeros(len(clips), longest, clips[0].vectors.shape[1])
+    longest = max(len(clip.places) for clip in clips)
+    read = [clip.vectors for clip in clips]
+    vectors = torch.zeros(len(clips), longest, read[0].shape[1])
     places = torch.zeros(len(clips), longest)
     mask = torch.zeros(len(clips), longest, dtype=torch.bool)
-    for i, clip in enumerate(clips):
-        count = len(clip.vectors)
-        vectors[i, :count] = torch.from_numpy(clip.vectors)
+    for i, (clip, rows) in enumerate(zip(clips, read, strict=True)):
+        count = len(rows)
+        vectors[i, :count] = torch.from_numpy(rows)
         places[i, :count] = torch.from_numpy(clip.places)
         mask[i, :count] = True
     return vectors.to(device), places.to(device), mask.to(device)

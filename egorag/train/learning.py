@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from egorag.encode.base import Vectors
 from egorag.train.attentive import Shape, build, logits, padded
 from egorag.train.classmean import class_mean, hits, numbered
 from egorag.train.features import Clip
+from egorag.train.maps import TokenClip
 from egorag.train.probe import Scores, scores
 from egorag.train.seeds import seeded
 
@@ -29,7 +31,7 @@ class Example:
     """
 
     video: str
-    clip: Clip
+    clip: Clip | TokenClip
     labels: Mapping[str, str]
 
 
@@ -97,6 +99,7 @@ def learn(
     training: Training,
     device: str = "cpu",
     watch: Callable[[int, float, float], None] = lambda epoch, recall, loss: None,
+    timed: bool = True,
 ) -> Learned:
     """A probe of the labels that occur in ``train``.
 
@@ -105,6 +108,7 @@ def learn(
     Args:
         task: one of ``labels.TASKS``.
         watch: told the round, the recall and the loss on the validation videos.
+        timed: see ``Shape``; patch tokens know their place.
 
     Raises:
         ValueError: a part is empty, or there is but one label to learn.
@@ -117,12 +121,14 @@ def learn(
     labels = {name: sorted({e.labels[name] for e in train}) for name in queries}
     if max(map(len, labels.values())) < 2:
         raise ValueError(f"all clips to learn from have one label, {labels}")
-    dim = train[0].clip.vectors.shape[1]
-    shape = Shape(dim, training.width or dim, training.blocks, labels, timed=True)
+    mean, spread = _scale(train)
+    dim = len(mean)
+    shape = Shape(dim, training.width or dim, training.blocks, labels, timed)
     targets = {name: numbered([e.labels[name] for e in train], labels[name])[0] for name in queries}
     with seeded(training.seed):
         model = build(shape)
-        _standardise(model, train)
+        model.mean.copy_(torch.from_numpy(mean))
+        model.spread.fill_(spread)
         model.to(device)
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=training.rate, weight_decay=training.decay
@@ -190,17 +196,19 @@ def cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
 
 
-def _standardise(model: Any, train: Sequence[Example]) -> None:
-    """Mean and spread of the components of all vectors learned from, in two passes."""
-    import torch
-
-    count = sum(len(e.clip.vectors) for e in train)
-    mean = sum(e.clip.vectors.sum(0, dtype=np.float64) for e in train) / count
-    squares = sum(np.square(e.clip.vectors - mean).sum(0) for e in train) / count
-    # One spread for all components keeps their angles; a constant one says nothing.
-    spread = max(math.sqrt(float(np.mean(squares))), 1e-6)
-    model.mean.copy_(torch.from_numpy(np.asarray(mean, np.float32)))
-    model.spread.fill_(spread)
+def _scale(train: Sequence[Example]) -> tuple[Vectors, float]:
+    """Mean float32 [dim] of all vectors learned from, and their spread: one for all components,
+    which keeps their angles. Each is read once."""
+    count, sums, squares = 0, np.zeros(0), 0.0
+    for example in train:
+        vectors = example.clip.vectors.astype(np.float64)
+        sums = vectors.sum(0) + (sums if count else 0.0)
+        squares += float(np.square(vectors).sum())
+        count += len(vectors)
+    mean = sums / count
+    variance = squares / (count * len(mean)) - float(np.square(mean).mean())
+    # Vectors that are all the same say nothing; they are not blown up.
+    return mean.astype(np.float32), math.sqrt(variance) if variance > 1e-12 else 1.0
 
 
 def _validated(

@@ -17,13 +17,15 @@ from egorag.errors import EgoragError, MissingPackageError, SpaceError, StoreErr
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
 from egorag.store.folder import IndexFolder
+from egorag.store.records import EncoderRow
 from egorag.train import card as cards
 from egorag.train.attentive import Shape, build, logits, padded
 from egorag.train.card import Card
-from egorag.train.features import Clip, encoder_row, features_of, reach_of
+from egorag.train.features import Clip, Features, encoder_row, features_of, reach_of
+from egorag.train.maps import TokenClip, TokenFeatures, tokens_of
 from egorag.types import TimedText
 
-KIND, TRACK = "probe", "action"
+KIND, TRACK, TOKENS = "probe", "action", "tokens"
 
 Scores = npt.NDArray[np.float32]
 
@@ -90,18 +92,18 @@ class Probe:
         return self.card
 
     def check(self, space: EmbeddingSpace, kind: str) -> None:
-        """Refuse vectors of another space, or of another kind (``vectors`` of scenes, ``moments``).
+        """Refuse vectors of another space, or of another kind: ``vectors`` of scenes, ``moments``,
+        or the ``tokens`` of maps.
 
         Raises:
             SpaceError: names both.
         """
         card = self.trained
         card.check_space("features", space)
-        learned = card.trained_on["features"]["kind"]
-        if kind != learned:
+        if kind != self._kind:
             raise SpaceError(
-                f"this probe was trained on {learned} of {space.model}, but was given its {kind}; "
-                "train one on these: python -m egorag.train probe ..."
+                f"this probe was trained on {self._kind} of {space.model}, but was given its "
+                f"{kind}; train one on these: python -m egorag.train probe ..."
             )
 
     def classify(
@@ -113,7 +115,8 @@ class Probe:
         and action; either way the list is closed.
 
         Args:
-            vectors: float32 [n, dim], evenly spaced in time; they live in ``space``.
+            vectors: float32 [n, dim], evenly spaced in time (of a map: flattened); they live in
+                ``space``.
 
         Raises:
             EgoragError: the probe was never trained, or a vector is not finite.
@@ -142,7 +145,7 @@ class Probe:
         """
         row = encoder_row(folder, self.trained.trained_on["features"]["encoder"])
         causal = self.trained.settings["anticipation"] is not None
-        found = features_of(folder, row, video, reach_of(row) if causal else 0)
+        found = stored(folder, row, video, causal, self._kind == TOKENS)
         if found is None:
             return [[] for _ in spans]
         kind, features = found
@@ -161,8 +164,12 @@ class Probe:
             for span, clip in zip(spans, clips, strict=True)
         ]
 
+    @property
+    def _kind(self) -> str:
+        return str(self.trained.trained_on["features"]["kind"])
+
     def _told(
-        self, clips: Sequence[Clip], top: int
+        self, clips: Sequence[Clip | TokenClip], top: int
     ) -> Iterator[dict[str, list[tuple[str, float]]]]:
         if not clips:
             return
@@ -178,8 +185,23 @@ class Probe:
             yield told
 
 
+def stored(
+    folder: IndexFolder, row: EncoderRow, video: str, causal: bool, tokens: bool
+) -> tuple[str, Features | TokenFeatures] | None:
+    """Kind and features that an encoder of the index made of a video; None where it made none.
+
+    Args:
+        causal: clips will be asked for what is known at their end alone.
+        tokens: its token maps, not its vectors.
+    """
+    if tokens:
+        maps = tokens_of(folder, row, video)
+        return None if maps is None else (TOKENS, maps)
+    return features_of(folder, row, video, reach_of(row) if causal else 0)
+
+
 def scores(
-    model: Any, shape: Shape, clips: Sequence[Clip], device: str, batch: int = 64
+    model: Any, shape: Shape, clips: Sequence[Clip | TokenClip], device: str, batch: int = 64
 ) -> dict[str, Scores]:
     """Logits float32 [clips, labels] by query."""
     import torch

@@ -27,6 +27,10 @@ V-JEPA 2's attentive probe. What it is tested on are videos that the training ne
 score is told with its interval over those videos, beside chance."""
 
 
+KEPT = ("task", "tokens", "validation", "held_out", "anticipation", "observed")
+"""Settings that the card keeps, beside those of the training."""
+
+
 @dataclass(frozen=True, eq=False)
 class Gathered:
     """Examples of a table, with what they were made of.
@@ -66,7 +70,13 @@ def run(settings: dict[str, Any]) -> Result:
     parts = _parts(tables, settings, training.seed)
     try:
         learned = learn(
-            parts["train"], parts["validation"], settings["task"], training, device, _watch
+            parts["train"],
+            parts["validation"],
+            settings["task"],
+            training,
+            device,
+            _watch,
+            timed=not settings["tokens"],
         )
     except ValueError as error:
         raise ConfigError(f"the probe could not be trained: {error}") from error
@@ -94,10 +104,7 @@ def run(settings: dict[str, Any]) -> Result:
             },
             settings={
                 **vars(training),
-                **{
-                    key: settings[key]
-                    for key in ("task", "validation", "held_out", "anticipation", "observed")
-                },
+                **{key: settings[key] for key in KEPT},
             },
             model={"shape": vars(learned.shape), "epochs": learned.epochs},
             scores={
@@ -143,14 +150,14 @@ def _gather(
     ids: Mapping[str, str],
     settings: Mapping[str, Any],
 ) -> Gathered:
-    from egorag.train.features import features_of, reach_of
     from egorag.train.labels import clip_before
     from egorag.train.learning import Example
+    from egorag.train.probe import stored
 
     ahead, observed = _seconds(settings, "anticipation"), _seconds(settings, "observed")
-    reach = 0 if ahead is None else reach_of(row)
-    stored = {video: features_of(folder, row, video, reach) for video in sorted(set(ids.values()))}
-    there = {video: found for video, found in stored.items() if found is not None}
+    videos = sorted(set(ids.values()))
+    read = {v: stored(folder, row, v, ahead is not None, settings["tokens"]) for v in videos}
+    there = {video: found for video, found in read.items() if found is not None}
     examples, left_out, kind = [], 0, ""
     for labelled in rows:
         if ids.get(labelled.video) not in there:

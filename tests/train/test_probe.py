@@ -312,9 +312,9 @@ def test_anticipation_reads_nothing_after_the_actions_start(
 
         real = learning.learn
 
-        def learn(train: Any, validation: Any, *rest: Any) -> Any:
+        def learn(train: Any, validation: Any, *rest: Any, **more: Any) -> Any:
             taken[name] = [e.clip for e in [*train, *validation]]
-            return real(train, validation, *rest)
+            return real(train, validation, *rest, **more)
 
         with monkeypatch.context() as patch:
             patch.setattr(learning, "learn", learn)
