@@ -61,6 +61,10 @@ class Training:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("blocks", "width", "batch", "epochs", "patience", "seed"):
+            value = getattr(self, name)
+            if type(value) is not int and not (name == "width" and value is None):
+                raise ValueError(f"{name} must be a whole number, got {value!r}")
         wrong = {
             "blocks must be 0 or more": self.blocks < 0,
             "width must be 1 or more": self.width is not None and self.width < 1,
@@ -219,6 +223,8 @@ def _validated(
     import torch
 
     found = scores(model, shape, [e.clip for e in examples], device)
+    if not all(np.isfinite(rows).all() for rows in found.values()):
+        raise ValueError("its scores are no numbers any more; train at a lower training.rate")
     recalls, lost = [], 0.0
     for name, rows in found.items():
         truth, classes = numbered([e.labels[name] for e in examples], shape.labels[name])

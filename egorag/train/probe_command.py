@@ -60,6 +60,8 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag.train.settings import training_of
 
     check_packages()
+    if not isinstance(settings["tokens"], bool):
+        raise ConfigError(f"tokens must be true or false, got {settings['tokens']!r}")
     to = Path(settings["to"])
     card.check_target(to)
     training = training_of(Training, settings["training"])

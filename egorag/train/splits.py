@@ -74,8 +74,8 @@ def split_videos(
             "by and to test on; label more videos"
         )
     for name, share in (("validation", validation), ("held_out", held_out)):
-        if not 0 < share < 1:
-            raise ValueError(f"{name} must be a share above 0 and below 1, got {share}")
+        if not isinstance(share, (int, float)) or not 0 < share < 1:
+            raise ValueError(f"{name} must be a share above 0 and below 1, got {share!r}")
     order = [known[i] for i in np.random.default_rng(seed).permutation(len(known))]
     if given is None:
         count = min(len(known) - 2, max(1, round(len(known) * held_out)))
