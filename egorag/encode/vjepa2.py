@@ -61,6 +61,11 @@ class VJEPA2(VJEPA2Clips):
     checkpoint: str = by_name("facebook/vjepa2-vitl-fpc64-256")
     keep_tokens: bool = field(default=False, metadata={"affects_output": False})
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.keep_tokens, bool):
+            raise ValueError(f"keep_tokens must be true or false, got {self.keep_tokens!r}")
+
     @property
     def space(self) -> EmbeddingSpace:
         return self.space_of(int(self.source().read_json()["hidden_size"]), *self.queried_by)

@@ -56,10 +56,10 @@ class VJEPA2Frames(VJEPA2Clips):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.stride <= self.frames:
+        if not isinstance(self.stride, int) or not 1 <= self.stride <= self.frames:
             raise ValueError(
-                f"stride must be 1 to {self.frames} frames (a longer one than the window leaves "
-                f"frames out), got {self.stride}"
+                f"stride must be a whole number of 1 to {self.frames} frames (a longer one than "
+                f"the window leaves frames out), got {self.stride!r}"
             )
 
     @property

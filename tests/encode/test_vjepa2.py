@@ -329,6 +329,12 @@ def test_an_odd_number_of_frames_is_refused(frames: int) -> None:
         VJEPA2(frames=frames)
 
 
+def test_keep_tokens_is_yes_or_no() -> None:
+    setting: Any = "maybe"
+    with pytest.raises(ValueError, match="keep_tokens must be true or false, got 'maybe'"):
+        VJEPA2(keep_tokens=setting)
+
+
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), 61.0])
 def test_a_rate_that_is_none_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="rate"):
