@@ -24,6 +24,8 @@ tree: the video, its events and their scenes over time."""
 
 KINDS = ("surprise", "tree")
 
+_MOST_LINES = 100  # of more scenes, the boundaries of events are drawn
+
 
 def run(settings: dict[str, Any]) -> Result:
     """Draw ``settings["what"]`` of one video into ``settings["to"]``."""
@@ -58,19 +60,21 @@ def _surprise(
     from egorag.figures.surprise import surprise_sheet
     from egorag.predict import Predictor, anomalies, surprise
     from egorag.spans import to_seconds
+    from egorag.types import LEVELS
 
     path = Path(video.path)
     with Predictor(encoder, path, device) as predictor:
         curve = surprise(predictor, ahead=ahead)
-    scenes = [scene.span for scene in index.scenes(video.id, "scene")]
-    film = filmstrip(path, video.span, scenes)
+    by_level = [[scene.span for scene in index.scenes(video.id, level)] for level in LEVELS]
+    bounds = next(spans for spans in by_level if len(spans) <= _MOST_LINES or spans is by_level[-1])
+    film = filmstrip(path, video.span, by_level[0])
     found = {
         "times": curve.times.tolist(),
         "energy": curve.energy.tolist(),
         "static": curve.static.tolist(),
         "anomalies": [to_seconds(peak.span.start) for peak in anomalies(curve)],
     }
-    return surprise_sheet(path.name, video.span, curve, scenes, film), found
+    return surprise_sheet(path.name, video.span, curve, bounds, film), found
 
 
 def _tree(index: Index, video: Video, encoder: str | None) -> tuple[Sheet, dict[str, Any]]:

@@ -103,6 +103,14 @@ class Sheet:
             self._show(axes[-1], film)
         ticks = ticks_over(span)
         axes[-1].set_xticks(ticks, [clock(t).rpartition(".")[0] for t in ticks])
+        for time, label in zip(ticks, axes[-1].get_xticklabels(), strict=True):
+            if time > span.end - 0.03 * span.duration:
+                label.set_horizontalalignment("right")  # else it runs over the edge
+
+    @property
+    def inch(self) -> float:
+        """Microseconds in an inch of the panels."""
+        return self.span.duration / _ACROSS
 
     def save(self, to: Path) -> None:
         """Write a PNG or SVG, equal for an equal figure.
@@ -126,11 +134,10 @@ class Sheet:
         self.figure.text(x, y, told, va="center", parse_math=False, **style)
 
     def _show(self, panel: Any, film: Sequence[Shot]) -> None:
-        inch = self.span.duration / _ACROSS
         for shot in film:
-            left = shot.span.start + inch * (0.018 if shot.opens else 0.0)
+            left = shot.span.start + self.inch * (0.018 if shot.opens else 0.0)
             place = (left, shot.span.end, 0, 1)
-            picture = _crop(shot.picture, shot.span.duration / inch / _STRIP)
+            picture = _crop(shot.picture, shot.span.duration / self.inch / _STRIP)
             panel.imshow(picture, extent=place, aspect="auto", interpolation="antialiased")
         panel.set_xlim(self.span.start, self.span.end)
         panel.set_ylim(0, 1)

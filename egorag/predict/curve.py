@@ -121,6 +121,9 @@ def surprises(
 ) -> Iterator[Surprise]:
     """The moments of a video as they come; at no time is more than one window held.
 
+    Each costs two runs of the encoder, over the context and over what came, and a short one of the
+    predictor: a small context (``frames=16``) makes a curve of a long video affordable.
+
     The first is judged once the least context is there; the context then grows to what the
     encoder's ``frames`` say.
 

@@ -327,7 +327,6 @@ def test_a_checkpoint_without_room_for_a_future_is_refused(tmp_path: Path) -> No
 
 def test_what_is_no_clip_is_refused(predictor: Predictor, tmp_path: Path) -> None:
     path = write(tmp_path / "a.mkv", blocks(12))
-    long = write(tmp_path / "long.mkv", blocks(61 * RATE))
     for clip, error, said in [
         (Span.seconds(0, 2), ConfigError, "video=PATH"),
         (Footage(path, Span.seconds(90, 95)), MediaError, "no frame"),
