@@ -22,10 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.errors import ConfigError
+from egorag.segment.ward_merges import Merges, compiled
 
 Floats = npt.NDArray[np.floating]
 Int64s = npt.NDArray[np.int64]
 
+COMPILED_FROM = 20_000  # moments; NumPy takes about as long as loading the compiled code
 _CHUNK = 1024  # rows differenced at once: bounds what the first costs take
 
 
@@ -133,16 +135,30 @@ class WardTree:
 def ward_tree(vectors: Floats) -> WardTree:
     """Cluster ``vectors`` [n, d], row i being the i-th moment in time.
 
-    Takes O(n log n + n d) steps and one float64 copy of the vectors.
+    Takes O(n log n + n d) steps. ``COMPILED_FROM`` moments or more are clustered by compiled code
+    where numba is installed, with float64 sums of the larger clusters alone; else NumPy does it,
+    with one float64 copy of the vectors. Both make the same tree to the last bit.
 
     Raises:
         ValueError: not a table of at least one row, or a value that is not finite.
     """
     if vectors.ndim != 2 or not vectors.size:
         raise ValueError(f"expected vectors [n, d] with n, d >= 1, got {list(vectors.shape)}")
-    sums = np.array(vectors, np.float64, order="C")  # of each cluster's members, in its first row
-    if not np.isfinite(sums).all():
+    parts = (vectors[i : i + _CHUNK] for i in range(0, len(vectors), _CHUNK))
+    if not all(np.isfinite(part).all() for part in parts):
         raise ValueError("vectors hold NaN or infinity")
+    fast = compiled() if len(vectors) >= COMPILED_FROM else None
+    if fast is None:
+        children, costs = _merges(vectors)
+    else:
+        single = vectors.dtype in (np.float32, np.float64)
+        children, costs = fast(vectors if single else vectors.astype(np.float64))
+    return WardTree(children, np.sqrt(2.0 * costs))
+
+
+def _merges(vectors: Floats) -> Merges:
+    """The nodes of each merge and the inertia it gained, by NumPy."""
+    sums = np.array(vectors, np.float64, order="C")  # of each cluster's members, in its first row
     n, dim = sums.shape
     # By node. A heap entry is (cost, newer node, older node), as scikit-learn breaks ties.
     size, row = [1.0] * n, list(range(n))
@@ -181,8 +197,7 @@ def ward_tree(vectors: Floats) -> WardTree:
             # From the first to the last, as scikit-learn adds: ties are ties to the last bit.
             np.add.accumulate(gap, out=gap)
             heapq.heappush(heap, (float(gap[-1]) * weight, node, other))
-    children = np.array(merged, np.int64).reshape(-1, 2)
-    return WardTree(children, np.sqrt(2.0 * np.array(costs)))
+    return np.array(merged, np.int64).reshape(-1, 2), np.array(costs)
 
 
 def _first_costs(sums: npt.NDArray[np.float64]) -> list[float]:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from egorag.errors import ConfigError
+from egorag.segment import ward
 from egorag.segment.ward import WardTree, ward_tree
+from egorag.segment.ward_merges import Merges, compiled, merges, slots
 
 
 def oracle(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,3 +131,57 @@ def test_wrong_cuts_are_refused() -> None:
     for bad in (-0.1, float("nan")):
         with pytest.raises(ConfigError, match="distance of 0 or more"):
             tree.cut(bad)
+
+
+def cases(count: int) -> list[np.ndarray]:
+    """Float32, as encoders give them; every second one full of ties."""
+    rng = np.random.default_rng(5)
+    made = []
+    for case in range(count):
+        shape = int(rng.integers(2, 40)), int(rng.integers(1, 6))
+        rows = rng.normal(size=shape) if case % 2 else rng.integers(0, 3, size=shape)
+        made.append(rows.astype(np.float32))
+    return made
+
+
+def same(vectors: np.ndarray, found: Merges) -> None:
+    """What NumPy finds, to the last bit."""
+    tree = ward_tree(vectors)
+    assert np.array_equal(found[0], tree.children)
+    assert np.array_equal(np.sqrt(2.0 * found[1]), tree.distances)
+
+
+def test_the_loops_to_be_compiled_find_the_same_merges() -> None:
+    for vectors in cases(60):
+        same(vectors, merges(vectors, slots(vectors)))
+
+
+def test_compiled_they_still_do() -> None:
+    pytest.importorskip("numba")
+    fast = compiled()
+    assert fast is not None
+    for vectors in cases(600):
+        same(vectors, fast(vectors))
+        same(vectors.astype(np.float64), fast(vectors.astype(np.float64)))
+    rng = np.random.default_rng(6)
+    walk = np.cumsum(rng.normal(size=(5000, 32)), axis=0).astype(np.float32)
+    same(walk, fast(walk))
+    same(walk, fast(np.asfortranarray(walk)))
+
+
+def test_many_moments_take_the_compiled_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def fast(vectors: np.ndarray) -> Merges:
+        calls.append(len(vectors))
+        return merges(vectors, slots(vectors))
+
+    monkeypatch.setattr(ward, "compiled", lambda: fast)
+    monkeypatch.setattr(ward, "COMPILED_FROM", 30)
+    for n in (29, 30):
+        vectors = np.arange(n * 2.0).reshape(n, 2) ** 2
+        check(vectors)
+    check(np.arange(80).reshape(40, 2))  # whole numbers
+    assert calls == [30, 40]
+    with pytest.raises(ValueError, match="NaN"):
+        ward_tree(np.where(np.arange(80) == 77, np.inf, 0.0).reshape(40, 2))
