@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from egorag.segment.by_tree import SceneTree
     from egorag.store.embeddings import Embeddings
     from egorag.store.folder import IndexFolder
+    from egorag.store.tokens import SceneTokens
 
 When = float | str | datetime | None
 
@@ -276,6 +277,17 @@ class Index:
         from egorag.store.embeddings import embeddings
 
         return embeddings(self.folder, self._video(video))
+
+    def tokens(self, video: str, encoder: str) -> SceneTokens:
+        """Every patch token of a video's scenes, by number of scene: float16 [steps, rows,
+        columns, dim], read when asked for. Close it, or use ``with``.
+
+        Raises:
+            ConfigError: the encoder kept none; index again with its ``keep_tokens=true``.
+        """
+        from egorag.store.tokens import scene_tokens
+
+        return scene_tokens(self.folder, self._video(video), encoder)
 
     def export(self, to: str | Path) -> Path:
         """Write all embedding dicts as safetensors with JSON beside; ``load_embeddings`` reads."""
