@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, overload
 
+from egorag.errors import ConfigError, did_you_mean
 from egorag.types import Part
 
 Ranking: TypeAlias = Sequence[tuple[int, float]]
 """(scene id, score) pairs, best first: scores never rise, no id twice. Scores of two rankings are
-not comparable (an inner product, a BM25 score)."""
+not comparable (an inner product, a BM25 score). A plain one could have named any scene; one that
+could not is ``Covered``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Covered(Sequence[tuple[int, float]]):
+    """A ranking that tells a scene it ranked low from one it knows nothing of.
+
+    A scene without sound has no place in a ranking by sound, and none at its end either.
+
+    Attributes:
+        pairs: (scene id, score), best first.
+        known: ids, of all that the rankings beside it name, that it could have named: those it
+            has a vector or a text of. It holds all of ``pairs``.
+        floor: the score of a known scene that it does not name; at most the last one's.
+    """
+
+    pairs: Sequence[tuple[int, float]]
+    known: AbstractSet[int]
+    floor: float
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[int, float]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[tuple[int, float]]: ...
+    def __getitem__(self, place: int | slice) -> tuple[int, float] | Sequence[tuple[int, float]]:
+        return self.pairs[place]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return iter(self.pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +87,17 @@ def ranks(ranking: Ranking) -> list[int]:
     if len({scene for scene, _ in ranking}) != len(found):
         raise ValueError("a ranking holds one scene twice")
     return found
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raise ValueError unless every weight is a number from 0 up."""
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"the weight of {name} must be 0 or more, got {weight}")
+
+
+def check_names(weights: Mapping[str, float], names: Collection[str]) -> None:
+    """Raise ConfigError where ``fuser.weights`` names a ranking that ``names`` does not hold."""
+    for name in weights:
+        if name not in names:
+            raise ConfigError(f"fuser.weights names {name!r}{did_you_mean(name, names)}")

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from egorag.errors import ConfigError, did_you_mean
-from egorag.fuse.base import Fused, Ranking, ranks
+from egorag.fuse.base import Fused, Ranking, check_names, check_weights, ranks
 from egorag.types import Part
 
 
@@ -32,14 +31,10 @@ class ReciprocalRank:
     def __post_init__(self) -> None:
         if not 0 < self.k < math.inf:
             raise ValueError(f"k must be a positive number, got {self.k}")
-        for name, weight in self.weights.items():
-            if not 0 <= weight < math.inf:
-                raise ValueError(f"the weight of {name} must be 0 or more, got {weight}")
+        check_weights(self.weights)
 
     def check(self, names: Collection[str]) -> None:
-        for name in self.weights:
-            if name not in names:
-                raise ConfigError(f"fuser.weights names {name!r}{did_you_mean(name, names)}")
+        check_names(self.weights, names)
 
     def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
         parts: dict[int, dict[str, Part]] = defaultdict(dict)

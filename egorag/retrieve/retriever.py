@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from egorag.encode.base import Encoder, QueryEncoder, Vectors
 from egorag.errors import ConfigError, SpaceError, did_you_mean
-from egorag.fuse.base import Fused, Fuser, Ranking
+from egorag.fuse.base import Covered, Fused, Fuser, Ranking
 from egorag.retrieve.bounds import bounds, within
 from egorag.retrieve.bridges import REMEDY, Bridge
 from egorag.retrieve.snippet import snippets
 from egorag.retrieve.words import plain
 from egorag.spaces import EmbeddingSpace
 from egorag.store.folder import IndexFolder
-from egorag.store.fulltext import search_text
-from egorag.store.scope import Scope
+from egorag.store.fulltext import has_text, search_text
+from egorag.store.scope import Int64s
 from egorag.types import Hit, Query, Scene
 
 BM25 = "bm25"
@@ -83,14 +87,20 @@ class Retriever:
         """
         if k < 1:
             raise ConfigError(f"k must be 1 or more, got {k}")
-        if query.text is not None and not plain(query.text):
-            raise ConfigError("the query text is empty; say what to look for")
         vectors = self._embed(query)
-        depth = max(k, self.depth)
         with self.folder.catalog.snapshot():
-            scope = self.folder.catalog.scope(query)
-            rankings = self._rankings(query, vectors, scope, depth)
+            rankings = self._rankings(query, vectors, max(k, self.depth))
             return self._hits(query, self.fuser.fuse(rankings), k)
+
+    def rankings(self, query: Query) -> dict[str, Ranking]:
+        """What ``search`` fuses: ``depth`` scenes each, and which others each one knows.
+
+        Raises:
+            ConfigError, SpaceError: as ``search``.
+        """
+        vectors = self._embed(query)
+        with self.folder.catalog.snapshot():
+            return self._rankings(query, vectors, self.depth)
 
     def untimed(self, query: Query) -> int:
         """How many videos a dated filter leaves out because their own date is not known."""
@@ -125,6 +135,8 @@ class Retriever:
 
     def _embed(self, query: Query) -> dict[tuple[str, str], _Vector]:
         """Query vectors by (encoder, medium)."""
+        if query.text is not None and not plain(query.text):
+            raise ConfigError("the query text is empty; say what to look for")
         vectors: dict[tuple[str, str], _Vector] = {}
         for medium in query.media:
             takers = [n for n, e in self.encoders.items() if e.space and medium in e.space.queries]
@@ -161,17 +173,30 @@ class Retriever:
         )
 
     def _rankings(
-        self, query: Query, vectors: Mapping[tuple[str, str], _Vector], scope: Scope, depth: int
+        self, query: Query, vectors: Mapping[tuple[str, str], _Vector], depth: int
     ) -> dict[str, Ranking]:
         """Rankings by name: the encoder's, with the medium where it takes several of the query."""
+        catalog, index = self.folder.catalog, self.folder.vectors
+        scope = catalog.scope(query)
         names = [name for name, _ in vectors]
-        rankings: dict[str, Ranking] = {}
+        found: dict[str, Sequence[tuple[int, float]]] = {}
+        holds: dict[str, Callable[[Int64s], npt.NDArray[np.bool_]]] = {}
         for (name, medium), vector in vectors.items():
-            found = self.folder.vectors.search(name, vector.values, vector.space, scope, depth)
-            rankings[name if names.count(name) == 1 else f"{name}:{medium}"] = found
+            called = name if names.count(name) == 1 else f"{name}:{medium}"
+            found[called] = index.search(name, vector.values, vector.space, scope, depth)
+            holds[called] = functools.partial(index.holds, name)
         if query.text is not None and BM25 not in self.without:
-            rankings[BM25] = search_text(self.folder.catalog, query.text, scope, depth)
-        return rankings
+            found[BM25] = search_text(catalog, query.text, scope, depth)
+            holds[BM25] = functools.partial(has_text, catalog)
+        # Only scenes of the scope are asked about, so nothing beyond it can show.
+        ids = np.array(sorted({i for pairs in found.values() for i, _ in pairs}), dtype=np.int64)
+        known = {name: frozenset(ids[held(ids)].tolist()) for name, held in holds.items()}
+        # Text with none of the words scores 0 by BM25, unless the list was cut off before it.
+        floors = {
+            name: 0.0 if not pairs or (name == BM25 and len(pairs) < depth) else pairs[-1][1]
+            for name, pairs in found.items()
+        }
+        return {name: Covered(pairs, known[name], floors[name]) for name, pairs in found.items()}
 
     def _hits(self, query: Query, fused: list[Fused], k: int) -> list[Hit]:
         catalog = self.folder.catalog

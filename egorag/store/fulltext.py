@@ -21,7 +21,7 @@ import numpy.typing as npt
 from egorag.store.catalog import Catalog
 from egorag.store.migrations import TOKENIZER
 from egorag.store.records import clean_text
-from egorag.store.scope import Int64s, Scope
+from egorag.store.scope import Int64s, Scope, among
 
 K1, B = 1.2, 0.75
 """BM25's saturation and length normalisation, as fixed in FTS5."""
@@ -72,6 +72,12 @@ def search_text(catalog: Catalog, text: str, scope: Scope, k: int) -> list[tuple
             scores[rows] += idf * (frequency * (K1 + 1) / (frequency + norms[rows]))
         (found,) = scores.nonzero()
         return catalog.table().rank(documents[found], scores[found], k)
+
+
+def has_text(catalog: Catalog, ids: Int64s) -> npt.NDArray[np.bool_]:
+    """bool [m]: which scenes of ``ids`` (int64 [m]) have text, and so a place in such a ranking."""
+    documents, _ = catalog.memo("documents", lambda: _documents(catalog))
+    return among(ids, documents)
 
 
 def parse(text: str) -> list[Phrase]:

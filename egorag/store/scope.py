@@ -35,10 +35,7 @@ class Scope:
 
     def holds(self, ids: Int64s) -> npt.NDArray[np.bool_]:
         """bool [m]: which of ``ids`` (int64 [m], in any order) it allows."""
-        if not len(self.ids):
-            return np.zeros(len(ids), dtype=bool)
-        place = np.searchsorted(self.ids, ids).clip(max=len(self.ids) - 1)
-        return np.asarray(self.ids[place] == ids)
+        return among(ids, self.ids)
 
     def __repr__(self) -> str:
         causal = ", causal" if self.causal else ""
@@ -130,6 +127,14 @@ class SceneTable:
         """``time`` in microseconds of each scene's own video, int64 [number of scenes]."""
         per_video = [_in_video(time, video) for video in self.videos]
         return np.array(per_video, dtype=np.int64)[self.video]
+
+
+def among(ids: Int64s, ascending: Int64s) -> npt.NDArray[np.bool_]:
+    """bool [m]: which of ``ids`` (int64 [m], in any order) are in ``ascending`` (int64 [n])."""
+    if not len(ascending):
+        return np.zeros(len(ids), dtype=bool)
+    place = np.searchsorted(ascending, ids).clip(max=len(ascending) - 1)
+    return np.asarray(ascending[place] == ids)
 
 
 def _in_video(time: float | datetime, video: Video) -> int:

@@ -22,7 +22,7 @@ from egorag.store.faiss_index import Block, VectorIndex, is_saved, pick_device, 
 from egorag.store.ids import digest
 from egorag.store.means import all_levels
 from egorag.store.records import EncoderRow
-from egorag.store.scope import Scope
+from egorag.store.scope import Int64s, Scope, among
 
 
 @dataclass
@@ -77,6 +77,16 @@ class Vectors:
             index = self._current(row)
             ids, scores = index.search(query, scope, k, pick_device(self.device))
             return self.catalog.table().rank(ids, scores, k)
+
+    def holds(self, encoder: str, ids: Int64s) -> npt.NDArray[np.bool_]:
+        """bool [m]: which scenes of ``ids`` (int64 [m]) have a vector of the encoder.
+
+        Raises:
+            ConfigError, StoreError: as ``search``.
+        """
+        with self.catalog.snapshot():
+            index = self._current(self._row(encoder))
+            return among(ids, self.catalog.memo(("held", encoder), lambda: np.sort(index.ids)))
 
     def refresh(self) -> None:
         """Bring the files up to date with the catalog. Only for the index's one writer.
