@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from egorag.encode.projection import Projected
     from egorag.fuse.base import Fuser
     from egorag.generate.base import Answerer
-    from egorag.media.inputs import Input
-    from egorag.pipeline.batch import Summary
-    from egorag.pipeline.progress import Observer
+    from egorag.predict import Predictor
     from egorag.retrieve.retriever import Retriever
     from egorag.segment.by_tree import SceneTree
     from egorag.store.embeddings import Embeddings
@@ -48,6 +46,7 @@ def build(
     """
     from egorag.errors import MediaError
     from egorag.media.inputs import discover
+    from egorag.pipeline.build import build_from
     from egorag.pipeline.progress import Silent
 
     settings = config.compose("index", [*overrides, f"index={index}", "input=given-below"])
@@ -58,30 +57,6 @@ def build(
         reasons = "; ".join(f"{o.path}: {o.reason}" for o in summary.outcomes[:5])
         raise MediaError(f"none of {len(inputs)} inputs could be indexed: {reasons}")
     return open_index(index)
-
-
-def build_from(settings: Mapping[str, Any], inputs: Sequence[Input], watch: Observer) -> Summary:
-    """Index ``inputs`` as the composed config of ``index`` says.
-
-    Raises:
-        SetupError: before anything is written: packages or weights of an encoder are missing.
-    """
-    import yaml
-
-    from egorag.pipeline.batch import index_all
-    from egorag.pipeline.prepare import prepare
-    from egorag.pipeline.recipe import Recipe
-    from egorag.store.folder import IndexFolder
-
-    recipe = prepare(Recipe.from_settings(settings))
-    kept = {k: v for k, v in settings.items() if k not in ("input", "index", "output")}
-    shared = settings.get("artifacts")
-    folder = IndexFolder.create(
-        Path(settings["index"]),
-        yaml.safe_dump(kept, sort_keys=True, allow_unicode=True),
-        artifacts=Path(shared) if shared else None,
-    )
-    return index_all(inputs, recipe, folder, watch)
 
 
 def open_index(
@@ -132,6 +107,7 @@ class Index:
         from egorag.train.projection import load_projection
 
         self.folder = folder
+        self._device = device
         self._encoders = LoadedEncoders(folder, device, encoders or {})
         own = folder.path / "projections"
         found = [own / given if (own / given).is_dir() else Path(given) for given in projections]
@@ -241,6 +217,21 @@ class Index:
             )
         bridge = self._bridges[encoder]
         return Projected(bridge.projection, self._encoders.get(bridge.text))
+
+    def predictor(self, encoder: str, video: str | None = None) -> Predictor:
+        """What happens next, by a V-JEPA 2 encoder of this index; close it, or use ``with``.
+
+        Args:
+            video: whose spans are meant where a span alone is given.
+        """
+        from egorag.encode.vjepa2 import VJEPA2
+        from egorag.predict import Predictor
+
+        built = self._encoders.built(encoder)
+        if not isinstance(built, VJEPA2):
+            raise ConfigError(f"encoder {encoder!r} is no V-JEPA 2, so it predicts nothing")
+        path = None if video is None else self.folder.catalog.video(self._video(video)).path
+        return Predictor(built, path, self._device)
 
     def videos(self) -> list[Video]:
         """Every video of the index."""

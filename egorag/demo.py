@@ -25,8 +25,9 @@ FOLDER = Path("demo")
 def run(settings: dict[str, Any]) -> Result:
     """Index one video (or the sample) and ask it."""
     from egorag import config
-    from egorag.api import build_from, open_index
+    from egorag.api import open_index
     from egorag.media.inputs import discover
+    from egorag.pipeline.build import build_from
     from egorag.pipeline.progress import Bars
     from egorag.render import answer_text, scenes_json, scenes_text
 

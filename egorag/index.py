@@ -18,8 +18,8 @@ Run it again after an interrupt or a changed setting: only what is missing is do
 
 def run(settings: dict[str, Any]) -> Result:
     """Index ``settings["input"]`` into ``settings["index"]``."""
-    from egorag.api import build_from
     from egorag.media.inputs import discover
+    from egorag.pipeline.build import build_from
     from egorag.pipeline.progress import Bars
 
     inputs = discover(settings["input"])

@@ -33,6 +33,18 @@ class LoadedEncoders:
             if name not in known:
                 raise ConfigError(f"the index has no encoder {name!r}{did_you_mean(name, known)}")
 
+    def built(self, name: str) -> Any:
+        """The encoder, not loaded.
+
+        Raises:
+            ConfigError: the index has none of that name.
+        """
+        known = self._folder.catalog.encoders()
+        if name not in known:
+            raise ConfigError(f"the index has no encoder {name!r}{did_you_mean(name, known)}")
+        settings = dict(known[name].settings)
+        return registry.build("encoders", name, settings | self._changed.get(name, {}))
+
     def get(self, name: str) -> Any:
         """The encoder, its weights fetched and loaded.
 
@@ -40,8 +52,7 @@ class LoadedEncoders:
             ConfigError: it cannot be loaded here; says how to search without it.
         """
         if name not in self._ready:
-            settings = dict(self._folder.catalog.encoders()[name].settings)
-            encoder = registry.build("encoders", name, settings | self._changed.get(name, {}))
+            encoder = self.built(name)
             try:
                 if hasattr(encoder, "fetch"):
                     encoder.fetch()
