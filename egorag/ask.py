@@ -44,6 +44,7 @@ def run(settings: dict[str, Any]) -> Result:
         )
         left_out = index.left_out(settings["question"], without=without)
         notes = index.notes(settings["question"], videos=videos, without=without)
+    notes = [*answer.notes, *notes]
     text = "\n".join([answer_text(answer), *left_out_text(left_out), *notes])
     return Result({**answer.to_json(), "left_out": left_out, "notes": notes}, text)
 

@@ -37,6 +37,10 @@ class StoreError(EgoragError):
     """The index folder cannot be read or written (locked, full, read-only, damaged)."""
 
 
+class ServerError(EgoragError):
+    """A model server cannot be reached, refuses, or answers with something else than a reply."""
+
+
 class MissingPackageError(ConfigError):
     """A plugin needs a package that is not installed; the message gives the command."""
 

@@ -42,6 +42,10 @@ def answer_text(answer: Answer) -> str:
     lines = [answer.text, "", f"confidence {answer.confidence:.2f}"]
     if answer.abstained:
         lines[-1] += " (abstained)"
+    if answer.verified is not None:
+        lines[-1] += f", {answer.verified:.0%} of the citations given verified"
+    if answer.probabilities is not None:
+        lines.append("choices " + ", ".join(f"{share:.2f}" for share in answer.probabilities))
     for number, citation in enumerate(answer.citations, 1):
         mark = "verified" if citation.verified else "NOT VERIFIED"
         lines.append(

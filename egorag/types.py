@@ -235,6 +235,10 @@ class Answer:
     Attributes:
         choice: index into the given choices, None without choices or when abstained.
         confidence: 0..1; not a calibrated probability unless the answerer says so.
+        verified: share in 0..1 of the citations a model gave that the index bears out (a sentence
+            without any counts as one that failed); None where none was asked for.
+        probabilities: one per choice, summing to 1, where the answerer gives them.
+        notes: what went otherwise than asked on the way to this answer.
     """
 
     text: str
@@ -243,10 +247,15 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     evidence: tuple[Hit, ...] = ()
     choice: int | None = None
+    verified: float | None = None
+    probabilities: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.confidence <= 1.0:
             raise ValueError(f"confidence must lie in 0..1, got {self.confidence}")
+        if self.verified is not None and not 0.0 <= self.verified <= 1.0:
+            raise ValueError(f"verified must lie in 0..1, got {self.verified}")
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -256,4 +265,7 @@ class Answer:
             "confidence": self.confidence,
             "citations": [c.to_json() for c in self.citations],
             "evidence": [h.to_json() for h in self.evidence],
+            "verified": self.verified,
+            "probabilities": None if self.probabilities is None else list(self.probabilities),
+            "notes": list(self.notes),
         }

@@ -28,7 +28,7 @@ def gather(query: Query, hits: Sequence[Hit], catalog: Catalog) -> list[Passage]
             allowed = bounds(query, catalog.video(id))
             for window in windows(scenes):
                 said = passages(id, within(catalog.texts(id, span=window), allowed))
-                found += [p for p in said if any(_touch(p.span, scene) for scene in scenes)]
+                found += [p for p in said if any(touches(p.span, scene) for scene in scenes)]
     return found
 
 
@@ -44,6 +44,6 @@ def windows(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def _touch(said: Span, scene: Span) -> bool:
+def touches(said: Span, scene: Span) -> bool:
     """Whether they overlap; a line without length touches the scene it lies in."""
     return said.overlap(scene) > 0 or said.start in scene

@@ -154,7 +154,7 @@ class Extractive:
             for number, c in enumerate(citations, start=1)
         ]
         best = max(sure[i] for i in chosen)
-        return Answer(" ".join(said), False, best, citations, tuple(case.hits))
+        return Answer(" ".join(said), False, best, citations, tuple(case.hits), verified=1.0)
 
     def _choose(self, case: _Case, choices: Sequence[str]) -> Answer:
         index, passage, score = best_choice(case.question, choices, case.evidence, case.encoder)
@@ -164,7 +164,8 @@ class Extractive:
         citation = case.cite(passage)
         if citation is None:
             return _abstain("No answer: no quote could be verified.", 0.0, case.hits)
-        return Answer(choices[index], False, sure, (citation,), tuple(case.hits), choice=index)
+        found = tuple(case.hits)
+        return Answer(choices[index], False, sure, (citation,), found, index, verified=1.0)
 
     def _weak(self, sure: float, case: _Case) -> Answer:
         reason = f"confidence {sure:.2f}, needed {self.abstain_below:.2f}"
