@@ -1,0 +1,224 @@
+"""One chat with an OpenAI-compatible server, through the ``openai`` client.
+
+The client retries what may pass (no connection, 408, 409, 429 after the server's ``Retry-After``,
+5xx). What a server refuses for good is given up one by one, each told in ``notes``: the JSON
+schema, then any response format; a parameter that its error names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from egorag.errors import ConfigError, MissingPackageError, ServerError
+from egorag.generate.orders import Token, read_tokens
+from egorag.retrieve.words import plain
+
+LARGEST = 16 * 2**20
+"""Bytes of a response that are read."""
+FORMATS = ("json_schema", "json_object", "text")
+_TRIES = 9  # every format and every parameter given up once
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where and how to ask; the fields are the answerer's, which checks and explains them."""
+
+    base_url: str
+    model: str
+    api_key_env: str
+    timeout: float
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back.
+
+    Attributes:
+        text: empty where the server sent none.
+        cut: stopped by ``max_tokens``.
+        tokens: with their log probabilities; empty where the server gave none.
+        refusal: why the model refused, where it did.
+    """
+
+    text: str
+    cut: bool = False
+    tokens: tuple[Token, ...] = ()
+    refusal: str = ""
+
+
+@dataclass
+class Chat:
+    """A connection for a few requests. ``notes`` is what the server made us give up."""
+
+    server: Server
+    parameters: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    _format: str = FORMATS[0]
+    _key: str = field(default="none", repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            import httpx2
+            import openai
+        except ImportError as error:
+            raise MissingPackageError(
+                f"answerer=openai needs the package {error.name}, which is missing: "
+                "pip install 'egorag[openai]'"
+            ) from error
+        name = self.server.api_key_env
+        if name:
+            self._key = os.environ.get(name, "")
+            if not self._key:
+                raise ConfigError(
+                    f"answerer.api_key_env names the environment variable {name}, which is not "
+                    f"set: export {name}=..., or leave the setting out for a server without keys"
+                )
+        # A redirect would carry the evidence to a server nobody named.
+        self._client = openai.OpenAI(
+            api_key=self._key,
+            base_url=self.server.base_url,
+            timeout=self.server.timeout,
+            max_retries=self.server.retries,
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),
+        )
+        self._openai, self._httpx = openai, httpx2
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def complete(
+        self, messages: Sequence[Mapping[str, str]], shape: Mapping[str, Any]
+    ) -> Completion:
+        """Ask for a reply of the JSON schema ``shape``.
+
+        Raises:
+            ServerError: no usable response; says why and what to do.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._completion(self._body(messages, shape))
+            except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
+                if not self._give_up(error):
+                    raise self._error(error) from error
+            except (self._openai.OpenAIError, self._httpx.HTTPError) as error:
+                raise self._error(error) from error
+        raise ServerError(f"{self.server.base_url} refuses every form of the request")
+
+    def _body(self, messages: Sequence[Mapping[str, str]], shape: Mapping[str, Any]) -> bytes:
+        """The response, read within the time limit and no further than ``LARGEST``."""
+        formats: dict[str, dict[str, Any]] = {
+            "json_schema": {"name": "reply", "strict": True, "schema": shape}
+        }
+        given = dict(self.parameters)
+        if self._format != "text":
+            named = {self._format: formats[self._format]} if self._format in formats else {}
+            given["response_format"] = {"type": self._format, **named}
+        body = bytearray()
+        asking = self._client.chat.completions.with_streaming_response.create(
+            model=self.server.model, messages=messages, **given
+        )
+        with asking as response:
+            ends = time.monotonic() + self.server.timeout
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > LARGEST:
+                    raise ServerError(
+                        f"{self.server.base_url} sent more than {LARGEST} bytes for one reply"
+                    )
+                if time.monotonic() > ends:
+                    raise ServerError(self._slow())
+        return bytes(body)
+
+    def _completion(self, body: bytes) -> Completion:
+        try:
+            choice = json.loads(body)["choices"][0]
+            message = choice["message"]
+            content, refusal = message.get("content"), message.get("refusal")
+            logprobs = choice.get("logprobs")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise ServerError(
+                f"{self.server.base_url} answers with something that is no chat completion "
+                f"({plain(body[:80].decode(errors='replace'))!r}); does the address end in /v1?"
+            ) from error
+        return Completion(
+            text=content if isinstance(content, str) else "",
+            cut=choice.get("finish_reason") == "length",
+            tokens=read_tokens(logprobs.get("content") if isinstance(logprobs, dict) else None),
+            refusal=plain(refusal[:300]) if isinstance(refusal, str) else "",
+        )
+
+    def _give_up(self, error: Any) -> bool:
+        """Change what the server refused; False where nothing is left to change."""
+        said = str(error.param or error.message).lower()
+        about_format = "response_format" in said or "json_schema" in said or "json_object" in said
+        for name in ("logprobs", "seed", "temperature", "max_tokens"):
+            if name in said and name in self.parameters and not about_format:
+                value = self.parameters.pop(name)
+                self.parameters.pop("top_logprobs" if name == "logprobs" else name, None)
+                used = "left out"
+                if name == "max_tokens":  # what newer models of OpenAI call it
+                    self.parameters["max_completion_tokens"] = value
+                    used = "max_completion_tokens was used"
+                self.notes.append(f"the server refused {name}; {used}")
+                return True
+        if self._format == FORMATS[-1]:
+            return False
+        refused, self._format = self._format, FORMATS[FORMATS.index(self._format) + 1]
+        told = "no format was asked for" if self._format == "text" else f"{self._format} was used"
+        self.notes.append(f"the server refused the response format {refused}; {told}")
+        return True
+
+    def _error(self, error: Exception) -> ServerError:
+        """The error with what to do, never with the key."""
+        api, server = self._openai, self.server
+        if isinstance(error, api.APITimeoutError) or "Timeout" in type(error).__name__:
+            return ServerError(self._slow())
+        if isinstance(error, api.APIStatusError):
+            return ServerError(f"{server.base_url} answers {self._status(error)}")
+        cause = error.__cause__ or error
+        what = plain(str(cause)) or type(cause).__name__
+        return ServerError(
+            f"{server.base_url} cannot be reached ({self._hidden(what)}); is the server running, "
+            "and is answerer.base_url its address?"
+        )
+
+    def _status(self, error: Any) -> str:
+        server, code = self.server, error.status_code
+        if code in (401, 403):
+            named = f"the key in {server.api_key_env} is not accepted"
+            advice = named if server.api_key_env else "set answerer.api_key_env=NAME_OF_A_VARIABLE"
+        elif code == 404:
+            advice = f"has it a model {server.model!r}, and does the address end in /v1?"
+        elif code == 429:
+            advice = f"still so after {server.retries} retries; wait, or raise answerer.retries"
+        elif code in (400, 413, 422):
+            advice = "if the request is too long, lower answerer.evidence_tokens"
+        elif 300 <= code < 400:
+            advice = "it points elsewhere, which is not followed; give the final address"
+        else:
+            advice = f"after {server.retries} retries"
+        return f"{code}: {self._hidden(plain(str(error.message))[:300])} ({advice})"
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self._key, "***") if self.server.api_key_env else text
+
+    def _slow(self) -> str:
+        return (
+            f"{self.server.base_url} sent no whole reply within {self.server.timeout:g} s and "
+            f"{self.server.retries} retries; raise answerer.timeout or lower answerer.max_tokens"
+        )
