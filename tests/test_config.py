@@ -19,9 +19,12 @@ def compose(*overrides: str) -> dict[str, object]:
     return config.compose("index", [*BASE, *overrides])
 
 
-@pytest.mark.parametrize("name", ["index", "search", "ask", "scenes", "export", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in config.config_dir().glob("*.yaml") if path.stem != "base")
+)
 def test_every_command_composes(name: str) -> None:
-    keys = ["index=i", "input=x", "question=q", "to=t"]
+    keys = ["index=i", "input=x", "question=q", "to=t", "labels=l", "pairs=p", "encoder=e"]
+    keys += ["cuts=c", "judged=j"]
     known = config.top_level_keys(name)
     given = [k for k in keys if k.partition("=")[0] in known]
     assert config.compose(name, given)["output"] == "text"
