@@ -22,7 +22,6 @@ from egorag.retrieve.words import plain
 LARGEST = 16 * 2**20
 """Bytes of a response that are read."""
 FORMATS = ("json_schema", "json_object", "text")
-_TRIES = 9  # every format and every parameter given up once
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,8 @@ class Chat:
             max_retries=self.server.retries,
             http_client=openai.DefaultHttpxClient(follow_redirects=False),
         )
+        if not name:  # what the environment says of an account is for no other server
+            self._client.organization = self._client.project = None
         self._openai, self._httpx = openai, httpx2
 
     def __enter__(self) -> Self:
@@ -109,15 +110,19 @@ class Chat:
         Raises:
             ServerError: no usable response; says why and what to do.
         """
-        for _ in range(_TRIES):
+        broken = 0
+        while True:  # each turn gives something up or counts as one that broke
             try:
                 return self._completion(self._body(messages, shape))
-            except (self._openai.BadRequestError, self._openai.UnprocessableEntityError) as error:
+            except self._openai.APIStatusError as error:
                 if not self._give_up(error):
                     raise self._error(error) from error
-            except (self._openai.OpenAIError, self._httpx.HTTPError) as error:
+            except self._httpx.HTTPError as error:  # while the body came, where no one retries
+                broken += 1
+                if broken > self.server.retries:
+                    raise self._error(error) from error
+            except self._openai.OpenAIError as error:
                 raise self._error(error) from error
-        raise ServerError(f"{self.server.base_url} refuses every form of the request")
 
     def _body(self, messages: Sequence[Mapping[str, str]], shape: Mapping[str, Any]) -> bytes:
         """The response, read within the time limit and no further than ``LARGEST``."""
@@ -153,7 +158,8 @@ class Chat:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ServerError(
                 f"{self.server.base_url} answers with something that is no chat completion "
-                f"({plain(body[:80].decode(errors='replace'))!r}); does the address end in /v1?"
+                f"({self._hidden(plain(body[:80].decode(errors='replace')))!r}); does the address "
+                "end in /v1?"
             ) from error
         return Completion(
             text=content if isinstance(content, str) else "",
@@ -165,7 +171,9 @@ class Chat:
     def _give_up(self, error: Any) -> bool:
         """Change what the server refused; False where nothing is left to change."""
         said = str(error.param or error.message).lower()
-        about_format = "response_format" in said or "json_schema" in said or "json_object" in said
+        about_format = any(word in said for word in ("response_format", "json_", "grammar"))
+        if error.status_code not in (400, 422) and not (error.status_code >= 500 and about_format):
+            return False
         for name in ("logprobs", "seed", "temperature", "max_tokens"):
             if name in said and name in self.parameters and not about_format:
                 value = self.parameters.pop(name)

@@ -21,7 +21,7 @@ SENTENCES, CITATIONS, CHARACTERS = 32, 8, 2000
 """At most so many sentences, citations of one, characters of a sentence or quote."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.S)
+_THOUGHT = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.S)
 _MARKS = re.compile(r"\[[\d\s,;–-]*\]|\[unverified\]", re.I)  # only we put these into an answer
 _STARTS = 20  # places in a reply at which a JSON object is looked for
 
@@ -84,13 +84,17 @@ def parse(text: str, letters: Sequence[str] = ()) -> Reply | None:
     Reply(answerable=False, claims=(), confidence=1.0, choice=None)
     """
     body = _THOUGHT.sub("", text[:LONGEST])
-    starts = [match.start() for match in re.finditer(r"\{", body)][:_STARTS]
-    for start in starts:
+    at = 0
+    for _ in range(_STARTS):
+        at = body.find("{", at)
+        if at < 0:
+            break
         try:
-            found, _ = json.JSONDecoder().raw_decode(body, start)
+            found, at = json.JSONDecoder().raw_decode(body, at)
         except (ValueError, RecursionError):
+            at += 1
             continue
-        if isinstance(found, dict) and {"answerable", "sentences", "choice"} & set(found):
+        if {"answerable", "sentences", "choice"} & set(found):
             return _reply(found, letters)
     return None
 

@@ -1,18 +1,16 @@
-"""answerer=openai against a scripted server: good, slow, broken, rate-limited and hostile."""
+"""answerer=openai against a scripted server: good, broken, truncated and hostile replies."""
 
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
-openai = pytest.importorskip("openai")
-pytest.importorskip("httpx2")
+pytest.importorskip("openai")
 
-from openai_server import Response, no_waiting, openai_server, refuses, says
+from openai_server import openai_server, says
 
-from egorag.errors import ConfigError, MissingPackageError, ServerError
+from egorag.errors import ConfigError
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.generate.openai_answerer import OpenAI
 from egorag.registry import build
@@ -59,7 +57,7 @@ def index(tmp_path_factory):
 
 
 @pytest.fixture
-def ask(index, monkeypatch):
+def ask(index):
     """``ask(server, choices=None, until=None, lines=LINES, **settings)``"""
 
     def one(server, choices=None, until=None, lines=LINES, question=QUESTION, **settings):
@@ -73,8 +71,7 @@ def ask(index, monkeypatch):
         assert all(c.verified for c in answer.citations)
         return answer
 
-    with no_waiting(monkeypatch) as one.waits:
-        yield one
+    return one
 
 
 def test_a_good_reply_becomes_an_answer_with_verified_citations(ask):
@@ -223,138 +220,6 @@ def test_what_had_no_room_is_told(ask):
         answer = ask(server, evidence_tokens=120)
     assert answer.notes[0].endswith("texts of the evidence had no room in "
                                     "answerer.evidence_tokens=120")  # fmt: skip
-
-
-def test_a_rate_limit_is_waited_for_as_long_as_the_server_says(ask):
-    limited = refuses(429, "slow down", Retry_After="7")
-    with openai_server(limited, limited, says(GOOD)) as server:
-        assert not ask(server).abstained
-    assert ask.waits == [7.0, 7.0]
-
-
-def test_errors_that_may_pass_are_tried_again(ask):
-    with openai_server(refuses(500, "oops"), refuses(503, "busy"), says(GOOD)) as server:
-        assert not ask(server).abstained
-    assert len(server.bodies) == 3
-
-
-@pytest.mark.parametrize(
-    ("response", "message"),
-    [
-        (refuses(429, "slow down"), "429: .*slow down.* raise answerer.retries"),
-        (refuses(500, "oops"), "500: .*oops.*after 1 retries"),
-        (refuses(404, "no such model"), "404: .*no such model.* model 'toy/m:1'.* end in /v1"),
-        (refuses(401, "who are you"), "401: .*set answerer.api_key_env"),
-        (refuses(400, "context is 512 tokens"), "400: .*lower answerer.evidence_tokens"),
-        (Response(b"<html>moved", 302, {"Location": "http://127.0.0.1:9/v1"}), "302: .*not follow"),
-        (Response(b"<html>Hi"), "no chat completion .*'<html>Hi'.* end in /v1"),
-        (Response(b""), "no chat completion"),
-        (Response(b"[]"), "no chat completion"),
-        (Response(b'{"choices": []}'), "no chat completion"),
-        (Response(b'{"choices": [{"message": "x"}]}'), "no chat completion"),
-        (Response(b"[" * 50_000), "no chat completion"),
-        (Response(b'{"choices": ' + b"9" * 5000), "no chat completion"),
-        (Response(b" " * (16 * 2**20 + 1)), "more than 16777216 bytes"),
-        (Response(says(GOOD).body, cut=True), "cannot be reached"),
-        (Response(b"", 200, {"Content-Encoding": "gzip"}), "no chat completion"),
-        (Response(b"no gzip", 200, {"Content-Encoding": "gzip"}), "cannot be reached"),
-    ],
-)
-def test_what_cannot_be_used_is_an_error_that_says_what_to_do(ask, response, message):
-    with openai_server(response) as server, pytest.raises(ServerError, match=message) as told:
-        ask(server, retries=1)
-    assert server.url in str(told.value)
-    assert "\x1b" not in str(told.value)
-
-
-@pytest.mark.parametrize("slow", [{"wait": 0.6}, {"drip": 0.02}])
-def test_a_slow_server_is_given_up(ask, slow):
-    response = Response(says(GOOD).body, **slow)
-    with openai_server(response) as server, pytest.raises(ServerError, match=r"within 0\.2 s"):
-        ask(server, timeout=0.2, retries=0)
-
-
-def test_a_server_that_is_down_is_told(ask):
-    with openai_server(says(GOOD)) as server:
-        pass
-    with pytest.raises(ServerError, match=r"cannot be reached.*refused.*is the server running"):
-        ask(server, retries=1)
-    assert len(ask.waits) == 1
-
-
-def refusing(*names):
-    """A server that knows no parameter called so."""
-
-    def script(asked):
-        for name in names:
-            if name in asked or asked.get("response_format", {}).get("type") == name:
-                return refuses(400, f"Unsupported: '{name}'", param=None)
-        return says(GOOD)
-
-    return script
-
-
-@pytest.mark.parametrize(
-    ("names", "told"),
-    [
-        (["json_schema"], ["response format json_schema; json_object was used"]),
-        (["response_format"], ["json_schema; json_object", "json_object; no format was asked"]),
-        (["seed"], ["seed; left out"]),
-        (["max_tokens"], ["max_tokens; max_completion_tokens was used"]),
-        (["seed", "temperature", "json_schema"], ["seed", "temperature", "json_schema"]),
-    ],
-)
-def test_what_a_server_refuses_is_given_up_and_told(ask, names, told):
-    with openai_server(refusing(*names)) as server:
-        answer = ask(server)
-        assert not answer.abstained
-        assert len(answer.notes) == len(told)
-        assert all(part in note for part, note in zip(told, answer.notes, strict=True))
-
-
-def test_a_refusal_without_a_reason_costs_the_format_alone(ask):
-    def script(asked):
-        return refuses(422, "bad request") if "response_format" in asked else says(GOOD)
-
-    with openai_server(script) as server:
-        assert len(ask(server).notes) == 2
-    assert len(server.bodies) == 3
-
-
-def test_the_key_is_sent_and_never_shown(ask, monkeypatch, caplog):
-    monkeypatch.setenv("TOY_KEY", "sk-very-secret")
-    caplog.set_level(logging.DEBUG)
-    echo = refuses(401, "Incorrect API key provided: sk-very-secret")
-    with openai_server(echo) as server:
-        with pytest.raises(ServerError, match=r"key in TOY_KEY is not accepted") as told:
-            ask(server, api_key_env="TOY_KEY")
-        assert server.headers[0]["authorization"] == "Bearer sk-very-secret"
-    assert "secret" not in str(told.value)
-    assert "***" in str(told.value)
-    assert not [r for r in caplog.records if "secret" in r.getMessage() and "egorag" in r.name]
-
-
-def test_the_environments_own_key_is_not_sent_unasked(ask, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    with openai_server(says(GOOD)) as server:
-        ask(server)
-    assert "secret" not in str(server.headers)
-
-
-def test_a_key_that_is_not_set_is_told(ask, monkeypatch):
-    monkeypatch.delenv("TOY_KEY", raising=False)
-    with openai_server(says(GOOD)) as server, pytest.raises(ConfigError, match="export TOY_KEY"):
-        ask(server, api_key_env="TOY_KEY")
-    assert server.bodies == []
-
-
-def test_a_missing_package_is_told(ask, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "openai", None)
-    with (
-        openai_server(says(GOOD)) as server,
-        pytest.raises(MissingPackageError, match=r"pip install 'egorag\[openai\]'"),
-    ):
-        ask(server)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize(
     "around",
-    ["{}", "```json\n{}\n```", "<think>{{no}} maybe</think>{}", "Set {{x}} is empty. {} Bye {{}}"],
-)
+    ["{}", "```json\n{}\n```", "<think>{{no}} maybe</think>{}", "Set {{x}} is empty. {} Bye {{}}",
+     json.dumps(schema("AB")).replace("{", "{{").replace("}", "}}") + "\n{}"],
+)  # fmt: skip
 def test_the_reply_is_found_in_what_stands_around_it(around):
     assert parse(around.format(json.dumps(GOOD)), "ABC") == READ
 
