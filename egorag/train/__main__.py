@@ -1,4 +1,4 @@
-"""python -m egorag.train probe|projection ...: learn from an index's stored features."""
+"""python -m egorag.train probe|projection|fusion ...: learn from what an index stores."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from egorag import cli
 from egorag.errors import did_you_mean
 from egorag.terminal import tell
 
-KINDS = ("probe", "projection")
+KINDS = ("probe", "projection", "fusion")
 
 USAGE = """python -m egorag.train KIND [KEY=VALUE ...]
 
   probe        name actions: an attentive probe on stored vectors, from a table of labels
   projection   let text find scenes of V-JEPA 2: from a text encoder's space into its space
+  fusion       how much each ranking counts in a search, from queries with known answers
 
 python -m egorag.train KIND --help tells the settings of each."""
 

@@ -33,12 +33,12 @@ class Card:
     """What a trained model is. All values are plain data.
 
     Attributes:
-        kind: ``probe`` or ``projection``.
+        kind: ``probe``, ``projection`` or ``fusion``.
         spaces: by role, such as ``features``, or ``from`` and ``to``.
         trained_on: what it was trained on, by hash, with counts.
         settings: of the training, the seed included.
         model: what is needed to build it again, such as widths and label lists.
-        scores: measured on held-out videos, with intervals.
+        scores: measured on held-out videos or queries, with intervals.
         versions: of egorag and the libraries that computed it.
         sha256: of the weights; filled in by ``write``.
     """

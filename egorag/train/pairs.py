@@ -154,7 +154,7 @@ def match(lines: Iterable[Line], scenes: Mapping[str, _Scenes], joined: bool = F
     for line in lines:
         text = " ".join(line.text.split())
         spans, _ = scenes.get(line.video, ((), None))
-        numbers = _together(line.span, spans) if text else []
+        numbers = together(line.span, spans) if text else []
         for number in numbers:
             found.setdefault((line.video, number), []).append(text)
         unmatched += not numbers
@@ -170,7 +170,7 @@ def match(lines: Iterable[Line], scenes: Mapping[str, _Scenes], joined: bool = F
     )
 
 
-def _together(span: Span, scenes: Sequence[Span]) -> list[int]:
+def together(span: Span, scenes: Sequence[Span]) -> list[int]:
     """The scenes that share over half of the shorter of the two with ``span``."""
     first = bisect_right(scenes, span.start, key=lambda scene: scene.end)
     last = bisect_left(scenes, span.end, key=lambda scene: scene.start)
