@@ -19,9 +19,9 @@ from egorag.generate.choices import best_choice
 from egorag.generate.citations import verify
 from egorag.generate.evidence import gather
 from egorag.generate.passages import Passage
-from egorag.generate.question import asked_words, asks_when
+from egorag.generate.question import asked, asked_words, asks_when
 from egorag.generate.scoring import COVERAGE, confidence, cosines, coverage, embed
-from egorag.retrieve.words import content_words, plain
+from egorag.retrieve.words import content_words
 from egorag.spans import clock
 from egorag.store.catalog import Catalog
 from egorag.store.folder import IndexFolder
@@ -90,12 +90,7 @@ class Extractive:
             ConfigError: an empty question or choice, no choices in the list, or no encoder that
                 ``midpoint`` and ``width`` fit.
         """
-        question = plain(query.text or "")[:LONGEST]
-        if not question:
-            raise ConfigError("the question is empty")
-        options = [plain(choice)[:LONGEST] for choice in choices or ()]
-        if choices is not None and (not options or not all(options)):
-            raise ConfigError(f"choices must be one or more non-empty texts, got {list(choices)}")
+        question, options = asked(query, choices, LONGEST)
         evidence = self._nearest_words(question, gather(query, hits, folder.catalog))
         if not evidence:
             return _abstain("No answer: the evidence holds no text to quote.", 0.0, hits)

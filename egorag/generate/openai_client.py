@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from egorag.errors import ConfigError, MissingPackageError, ServerError
-from egorag.generate.orders import Token, read_tokens
+from egorag.generate.case import Completion
+from egorag.generate.orders import read_tokens
 from egorag.retrieve.words import plain
 
 LARGEST = 16 * 2**20
@@ -33,23 +34,6 @@ class Server:
     api_key_env: str
     timeout: float
     retries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What came back.
-
-    Attributes:
-        text: empty where the server sent none.
-        cut: stopped by ``max_tokens``.
-        tokens: with their log probabilities; empty where the server gave none.
-        refusal: why the model refused, where it did.
-    """
-
-    text: str
-    cut: bool = False
-    tokens: tuple[Token, ...] = ()
-    refusal: str = ""
 
 
 @dataclass

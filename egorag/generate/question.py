@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 
-from egorag.retrieve.words import content_words
+from egorag.errors import ConfigError
+from egorag.retrieve.words import content_words, plain
+from egorag.types import Query
 
 # Words by which a question points at the recording, or that stand for any action or thing in it.
 _FRAME = """
@@ -19,6 +22,21 @@ _WHEN = re.compile(
     r"|\bhow far into\b",
     re.IGNORECASE,
 )
+
+
+def asked(query: Query, choices: Sequence[str] | None, longest: int) -> tuple[str, list[str]]:
+    """The question and its choices, if any, each cut after ``longest`` characters.
+
+    Raises:
+        ConfigError: the question or a choice is empty, or there are no choices in the list.
+    """
+    question = plain(query.text or "")[:longest]
+    if not question:
+        raise ConfigError("the question is empty")
+    options = [plain(choice)[:longest] for choice in choices or ()]
+    if choices is not None and (not options or not all(options)):
+        raise ConfigError(f"choices must be one or more non-empty texts, got {list(choices)}")
+    return question, options
 
 
 def asked_words(question: str) -> frozenset[str]:

@@ -185,7 +185,10 @@ def test_an_injected_text_is_at_most_quoted(ask):
         (says(None), "not of the form"),
         (says("The keys are in the bowl."), "not of the form"),
         (says('{"answerable": true, "sentences": [{"te'), "not of the form"),
-        (says(json.dumps(GOOD)[:60], finish="length"), "cut off at answerer.max_tokens=1024"),
+        (
+            says(json.dumps(GOOD)[:60], finish="length"),
+            "cut off before its end; raise answerer.max_tokens",
+        ),
         (says(None, refusal="I cannot\x1b[31m help"), "refuses: I cannot [31m help"),
         (says([1, 2]), "not of the form"),
         (says("[" * 100_000), "not of the form"),
