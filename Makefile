@@ -26,7 +26,7 @@ demo: .venv/demo/installed
 	@.venv/demo/bin/python -m egorag.demo
 
 test: check
-	.venv/test/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv/test/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: .venv/test/installed
 	.venv/test/bin/ruff check
