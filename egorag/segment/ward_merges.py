@@ -34,24 +34,17 @@ def compiled() -> Callable[[Floats], Merges] | None:
         made = numba.njit(merges)
 
     def run(vectors: Floats) -> Merges:
-        found: Merges = made(np.ascontiguousarray(vectors), slots(vectors))
+        found: Merges = made(np.ascontiguousarray(vectors))
         return found
 
     return run
 
 
-def slots(vectors: Floats) -> npt.NDArray[np.float64]:
-    """Room for the sums of ``merges``: never are there more clusters of two moments or more. What
-    is not written takes no memory."""
-    return np.empty((len(vectors) // 2 + 1, vectors.shape[1]))
-
-
-def merges(vectors: npt.NDArray[Any], sums: npt.NDArray[np.float64]) -> Merges:
+def merges(vectors: npt.NDArray[Any]) -> Merges:
     """The nodes of each merge (int64 [n - 1, 2]) and the inertia it gained (float64 [n - 1]).
 
     Args:
         vectors: float32 or float64 [n, d], finite.
-        sums: from ``slots``; overwritten.
     """
     n, dim = vectors.shape
     nodes, last = 2 * n - 1, n - 1
@@ -83,7 +76,9 @@ def merges(vectors: npt.NDArray[Any], sums: npt.NDArray[np.float64]) -> Merges:
     after[last] = -1
     alive = np.zeros(nodes, np.bool_)
     alive[:n] = True
-    free = np.empty(len(sums), np.int64)
+    # Never are there more clusters of two moments or more; rows not written take no memory.
+    sums = np.empty((n // 2 + 1, dim))
+    free = np.empty(n // 2 + 1, np.int64)
     freed = used = 0
     mean, squares = np.empty(dim), np.zeros((2, dim))
     node = n

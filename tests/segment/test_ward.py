@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from egorag.errors import ConfigError
 from egorag.segment import ward
 from egorag.segment.ward import WardTree, ward_tree
-from egorag.segment.ward_merges import Merges, compiled, merges, slots
+from egorag.segment.ward_merges import Merges, compiled, merges
 
 
 def oracle(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +153,7 @@ def same(vectors: np.ndarray, found: Merges) -> None:
 
 def test_the_loops_to_be_compiled_find_the_same_merges() -> None:
     for vectors in cases(60):
-        same(vectors, merges(vectors, slots(vectors)))
+        same(vectors, merges(vectors))
 
 
 def test_compiled_they_still_do() -> None:
@@ -174,7 +174,7 @@ def test_many_moments_take_the_compiled_path(monkeypatch: pytest.MonkeyPatch) ->
 
     def fast(vectors: np.ndarray) -> Merges:
         calls.append(len(vectors))
-        return merges(vectors, slots(vectors))
+        return merges(vectors)
 
     monkeypatch.setattr(ward, "compiled", lambda: fast)
     monkeypatch.setattr(ward, "COMPILED_FROM", 30)
