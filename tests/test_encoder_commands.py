@@ -6,6 +6,7 @@ Tiny real checkpoints stand in for the published ones by override; nothing else 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("faster_whisper")
 
-from checkpoints import makers
+from checkpoints import makers, siglip2
 
 import egorag
+from egorag.errors import ConfigError, SpaceError
 
 MAKERS = makers()
 LIGHT = "encoder=[subtitles,minilm]"
@@ -114,9 +116,11 @@ def test_two_presets_of_a_family_and_exact_spaces(
     """A query uses exactly the spaces that can take it, and the rest is named."""
     chosen = ["vjepa2_fast", "vjepa2_quality", "xclip", "clap", "siglip2"]
     index = f"index={tmp_path / 'i'}"
-    settings = [f"input={nasa}", index, *tiny(*chosen), "device=cpu", LIGHT]
-    made = rows(ok(command("index", f"+encoder=[{','.join(chosen)}]", *settings, "output=json")))
-    assert made["vjepa2_fast"] == made["vjepa2_quality"] >= 2
+    overrides = [f"+encoder=[{','.join(chosen)}]", *tiny(*chosen), "device=cpu", LIGHT]
+    with egorag.build(nasa, tmp_path / "i", overrides=overrides) as built:
+        (video,) = built.videos()
+        made = built.folder.catalog.encodings(video.id)
+        assert made["vjepa2_fast"].rows == made["vjepa2_quality"].rows >= 2
 
     with egorag.open(tmp_path / "i", device="cpu") as opened:
 
@@ -138,28 +142,25 @@ def test_two_presets_of_a_family_and_exact_spaces(
     assert data["left_out"]["clap"] == "left out on request" and data["hits"]
 
 
-def test_the_weights_may_lie_elsewhere_but_must_be_the_same(
-    nasa: Path, tmp_path: Path, command: Any, tiny: Any
-) -> None:
-    import shutil
-
+def test_the_weights_may_lie_elsewhere_but_must_be_the_same(nasa: Path, tmp_path: Path) -> None:
     here, there, other = tmp_path / "here", tmp_path / "there", tmp_path / "other"
     for folder in (here, other):
         folder.mkdir()
-    index, name = f"index={tmp_path / 'i'}", "encoders.siglip2.checkpoint"
     MAKERS["siglip2"](here)
-    from checkpoints import siglip2
-
     siglip2.make(other, seed=1)
-    settings = [f"input={nasa}", index, f"{name}={here}", "device=cpu", "encoder=[siglip2]"]
-    ok(command("index", *settings, "output=json"))
+    overrides = [f"encoders.siglip2.checkpoint={here}", "device=cpu", "encoder=[siglip2]"]
+    egorag.build(nasa, tmp_path / "i", overrides=overrides).close()
     shutil.move(here, there)
-    gone = command("search", index, "query=telescope")
-    assert gone.returncode == 2 and "without=[siglip2]" in gone.stderr
-    moved = ok(command("search", index, "query=telescope", f"{name}={there}", "output=json"))
-    assert moved["hits"]
-    wrong = command("search", index, "query=telescope", f"{name}={other}")
-    assert wrong.returncode == 2 and "cannot be compared" in wrong.stderr
+
+    def search(**encoders: Any) -> list[Any]:
+        with egorag.open(tmp_path / "i", device="cpu", encoders=encoders) as index:
+            return list(index.search("telescope"))
+
+    with pytest.raises(ConfigError, match=r"without=\[siglip2\] searches without it"):
+        search()
+    assert search(siglip2={"checkpoint": str(there)})
+    with pytest.raises(SpaceError, match="cannot be compared"):
+        search(siglip2={"checkpoint": str(other)})
 
 
 def test_no_weights_no_network(nasa: Path, tmp_path: Path, command: Any) -> None:

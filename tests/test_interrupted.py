@@ -94,14 +94,17 @@ def test_fifty_kills_each_followed_by_a_run(videos: Path, tmp_path: Path) -> Non
 
 def test_interrupt_keeps_what_was_finished(videos: Path, tmp_path: Path) -> None:
     """Ctrl-C: exit code 130, one line, and the index is readable."""
-    index = tmp_path / "index"
-    process = start(videos, index, LIGHT)
-    deadline = time.monotonic() + 60
-    while not any(index.glob("artifacts/*/*")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    for attempt in range(5):  # on a busy machine it may be done before the signal reaches it
+        index = tmp_path / f"index{attempt}"
+        process = start(videos, index, LIGHT)
+        deadline = time.monotonic() + 60
+        while not any(index.glob("artifacts/*/*")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        if process.returncode != 0:
+            break
     assert process.returncode == 130, errors.decode()
     assert b"Traceback" not in errors
     finish(videos, index, LIGHT)
