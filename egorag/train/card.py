@@ -2,8 +2,9 @@
 
 The card names what it was trained on by hash, the spaces it belongs to, its settings, seeds,
 versions and held-out scores. Reading checks all of it: a folder without a card was never trained,
-and weights that are not the card's are refused. Nothing in it tells the time or the machine, so
-equal training gives equal bytes.
+weights that are not the card's are refused, and so is a card that was changed: other labels in it
+would be given out as learned. Nothing in it tells the time or the machine, so equal training gives
+equal bytes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from egorag.store.files import write_whole
 
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "model.safetensors"
+_SEAL = "card_sha256"
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
@@ -86,7 +88,8 @@ def write(folder: Path, card: Card, tensors: Tensors) -> Card:
             raise ValueError(f"weight {name} holds NaN or infinity; train at a lower rate")
     data = save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
     whole = Card(**{**vars(card), "sha256": hashlib.sha256(data).hexdigest()})
-    text = json.dumps(whole.to_json(), indent=1, sort_keys=True, allow_nan=False)
+    told = whole.to_json()
+    text = json.dumps({**told, _SEAL: _seal(told)}, indent=1, sort_keys=True, allow_nan=False)
     write_whole(folder / WEIGHTS, data)
     write_whole(folder / CARD, text.encode("ascii") + b"\n")
     return whole
@@ -110,7 +113,8 @@ def read(folder: Path, kind: str) -> tuple[Card, dict[str, npt.NDArray[np.float3
 
     Raises:
         ConfigError: nothing trained lies there, or something of another kind.
-        StoreError: the files are damaged, do not belong together, or are of a newer egorag.
+        StoreError: the files are damaged or were changed, do not belong together, or are of a
+            newer egorag.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -131,6 +135,11 @@ def read(folder: Path, kind: str) -> tuple[Card, dict[str, npt.NDArray[np.float3
         )
     if told.get("kind") != kind:
         raise ConfigError(f"{str(folder)!r} holds a {told.get('kind')}, not a {kind}")
+    if told.pop(_SEAL, None) != _seal(told):
+        raise StoreError(
+            f"the card {str(folder / CARD)!r} is damaged, or was changed after the training; train "
+            "again, or fetch both files anew"
+        )
     if told.get("sha256") != hashlib.sha256(data).hexdigest():
         raise StoreError(
             f"{str(folder / WEIGHTS)!r} is not what its card was written for: the weights were "
@@ -142,6 +151,11 @@ def read(folder: Path, kind: str) -> tuple[Card, dict[str, npt.NDArray[np.float3
         return Card(**{**told, "spaces": spaces}), load(data)
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise StoreError(f"{str(folder)!r} is damaged ({error}); train again") from error
+
+
+def _seal(told: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of what a card tells."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def file_hash(path: Path) -> str:

@@ -71,6 +71,9 @@ def test_another_kind_format_or_a_damaged_card_is_refused(tmp_path: Path) -> Non
         ({**told, "spaces": {"features": {}}}, "damaged"),
         ({**told, "spaces": 3}, "damaged"),
         ({**told, "surprise": 1}, "damaged"),
+        ({**told, "model": {"labels": ["Öl", "wine"]}}, "was changed after the training"),
+        ({**told, "scores": {"accuracy": 1.0}}, "was changed after the training"),
+        ({k: v for k, v in told.items() if k != "card_sha256"}, "was changed after the training"),
     ):
         (tmp_path / CARD).write_text(json.dumps(changed))
         with pytest.raises(StoreError, match=said):
