@@ -229,7 +229,10 @@ class Index:
 
         built = self._encoders.built(encoder)
         if not isinstance(built, VJEPA2):
-            raise ConfigError(f"encoder {encoder!r} is no V-JEPA 2, so it predicts nothing")
+            raise ConfigError(
+                f"encoder {encoder!r} is no V-JEPA 2 over scenes, so it predicts nothing; index "
+                "with +encoder=vjepa2_fast"
+            )
         path = None if video is None else self.folder.catalog.video(self._video(video)).path
         return Predictor(built, path, self._device)
 

@@ -119,7 +119,8 @@ def _predicting(index: Index, name: str | None, changes: dict[str, Any]) -> VJEP
     ]
     if not able:
         raise ConfigError(
-            "this index has no V-JEPA 2 encoder to predict by; index with +encoder=vjepa2_fast"
+            "this index has no V-JEPA 2 encoder over scenes to predict by; index with "
+            "+encoder=vjepa2_fast"
         )
     chosen = able[0] if name is None else name
     if chosen not in able:

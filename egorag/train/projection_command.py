@@ -106,6 +106,12 @@ def _rows(folder: IndexFolder, text: str, encoder: str) -> tuple[EncoderRow, Enc
         raise ConfigError(f"text={text} takes no text{did_you_mean(text, able)}")
     if "text" in target.queries:
         raise ConfigError(f"encoder={encoder} takes text by itself; it needs no projection")
+    made = (folder.catalog.encodings(v.id).get(encoder) for v in folder.catalog.videos())
+    if any(each is not None and each.kind == "moments" for each in made):
+        raise ConfigError(
+            f"encoder={encoder} makes moments, which no query searches; a projection leads to the "
+            "vectors of scenes: give an encoder that makes those, such as vjepa2_fast"
+        )
     if not target.normalised:
         raise ConfigError(
             f"encoder={encoder}: its vectors are not of unit length and rank by distance; a "

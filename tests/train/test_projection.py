@@ -26,6 +26,7 @@ from egorag.encode.projection import Projection, run
 from egorag.errors import ConfigError, EgoragError, SpaceError, StoreError
 from egorag.predict.anticipation import TextProjection
 from egorag.train import projection_command
+from egorag.train.card import read, write
 from egorag.train.projection import (
     Contrastive,
     Examples,
@@ -53,7 +54,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "videos",
         folder / "index",
         [
-            "encoder=[subtitles,minilm,picture,vjepa2_fast]",
+            "encoder=[subtitles,minilm,picture,picture_frames,vjepa2_fast]",
             "encoders.picture.rate=4",
             f"encoders.vjepa2_fast.checkpoint={checkpoint}",
             "encoders.vjepa2_fast.frames=8",
@@ -197,7 +198,7 @@ def test_search_by_text_reaches_scenes_that_take_none(index: Path, trained: Path
         assert hits[0].parts.keys() == {"picture"}
         (line,) = [t for t in told[hits[0].scene.video] if t.span.overlap(hits[0].scene.span)]
         assert line.text == query
-        assert set(opened.left_out(query)) == {"vjepa2_fast"}
+        assert set(opened.left_out(query)) == {"picture_frames", "vjepa2_fast"}
         assert opened.notes(query, videos=unseen) == []
         assert f"on {VIDEOS - len(unseen)} of these {VIDEOS} videos" in opened.notes(query)[0]
         assert isinstance(opened.projected("picture"), TextProjection)
@@ -252,6 +253,7 @@ def test_what_cannot_be_learned_from_is_refused(index: Path, tmp_path: Path) -> 
     refused("has no vectors of 'pictures'; did you mean 'picture'", "encoder=pictures")
     refused("text=picture takes no text.*Choices: minilm", "text=picture")
     refused("takes text by itself; it needs no projection", "encoder=minilm")
+    refused("picture_frames makes moments, which no query searches", "encoder=picture_frames")
     refused("no setting 'epoch'; did you mean 'epochs'", "training.epoch=3")
     refused("layers must be 1 or 2, got 3", "training.layers=3")
     refused("hidden must be a whole number, got 1.5", "training.hidden=1.5")
@@ -291,6 +293,7 @@ def test_a_folder_that_is_no_whole_projection_is_refused(
         load_projection(copy)
     (copy / "model.safetensors").write_bytes(weights)
     card = json.loads((copy / "card.json").read_text())
+    whole, tensors = read(copy, "projection")
 
     def changed(**changes: object) -> None:
         (copy / "card.json").write_text(json.dumps({**card, **changes}))
@@ -302,8 +305,8 @@ def test_a_folder_that_is_no_whole_projection_is_refused(
     with pytest.raises(StoreError, match="is damaged"):
         load_projection(copy)
     for role, said in (("from", "leads from"), ("to", "leads to")):
-        strange = {**card["spaces"][role], "revision": "of other weights"}
-        changed(spaces={**card["spaces"], role: strange})
+        strange = replace(whole.spaces[role], revision="of other weights")
+        write(copy, replace(whole, spaces={**whole.spaces, role: strange}), tensors)
         with pytest.raises(SpaceError, match=f"'copy' {said} .*@of other weights"):
             egorag.open(index, projections=[copy])
 
