@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from egorag.errors import ConfigError, did_you_mean
@@ -94,9 +95,16 @@ def find_videos(names: Iterable[str], videos: Sequence[Video]) -> dict[str, str]
         listed = ", ".join(map(repr, wanted[:_LISTED]))
         raise ConfigError(
             f"the index holds none of the {len(wanted)} labelled videos ({listed}, ...)"
-            f"{did_you_mean(wanted[0], sorted(known)[:10])}"
+            f"{_called(wanted[0], videos)}"
         )
     return found
+
+
+def _called(name: str, videos: Sequence[Video]) -> str:
+    """The file names of some videos that ``name`` may mean, the likeliest first."""
+    files = sorted({Path(video.path).name for video in videos})
+    close = get_close_matches(name, files, n=_LISTED, cutoff=0.6)
+    return did_you_mean(name, list(dict.fromkeys([*close, *files]))[:10])
 
 
 def _row(row: Mapping[str, str], where: str) -> Labelled:

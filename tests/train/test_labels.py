@@ -105,6 +105,11 @@ def test_videos_are_found_by_id_path_name_or_stem() -> None:
     assert found == dict.fromkeys(names[:4], "aa11") | {"day.one": "bb22"}
     with pytest.raises(ConfigError, match=r"none of the 2 labelled videos"):
         find_videos(["P01_1", "P01_2", "P01_1"], videos)
+    many = [Video(f"{i:02}", f"films/{chr(97 + i)}.mp4", 5) for i in range(20)]
+    with pytest.raises(
+        ConfigError, match=r"did you mean 'P01_11.mp4'\? Choices: P01_11.mp4, a.mp4"
+    ):
+        find_videos(["P01_11.mp"], [*many, *videos])
     twins = [Video("aa11", "one/a.mp4", 5), Video("bb22", "two/a.mp4", 5)]
     with pytest.raises(ConfigError, match="'a' is the name of several"):
         find_videos(["a"], twins)
