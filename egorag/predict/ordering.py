@@ -77,9 +77,9 @@ def order(predictor: Predictor, segments: Sequence[Clip], seconds: float = 1.0) 
         raise ConfigError(f"ordering needs two segments or more, got {len(segments)}")
     shown = [list(predictor.pictures(segment)) for segment in segments]
     steps = min(predictor.steps(seconds), min(map(len, shown)) // TUBELET)
+    contexts = [predictor.context(before, steps) for before in shown]  # refuses before it computes
     costs = np.zeros((len(shown), len(shown)))
-    for i, before in enumerate(shown):
-        context = predictor.context(before, steps)
+    for i, context in enumerate(contexts):
         predicted, _ = predictor.ahead(context, steps)
         for j, after in enumerate(shown):
             if i != j:

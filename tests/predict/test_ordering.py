@@ -68,3 +68,5 @@ def test_one_segment_has_no_order(predictor) -> None:  # type: ignore[no-untyped
         order(predictor, [blocks(FRAMES)])
     with pytest.raises(ConfigError, match="too short"):
         order(predictor, [blocks(FRAMES), blocks(3)])
+    with pytest.raises(ConfigError, match="a context of 1 frames is too short"):
+        order(predictor, [blocks(FRAMES), blocks(1)])
