@@ -229,10 +229,7 @@ class Index:
 
         built = self._encoders.built(encoder)
         if not isinstance(built, VJEPA2):
-            raise ConfigError(
-                f"encoder {encoder!r} is no V-JEPA 2 over scenes, so it predicts nothing; index "
-                "with +encoder=vjepa2_fast"
-            )
+            raise ConfigError(f"{encoder!r} is no V-JEPA 2 over scenes, as +encoder=vjepa2_fast is")
         path = None if video is None else self.folder.catalog.video(self._video(video)).path
         return Predictor(built, path, self._device)
 
@@ -265,6 +262,18 @@ class Index:
         from egorag.store.moments import scene_tree
 
         return scene_tree(self.folder, self._video(video), encoder)
+
+    def actions(self, probe: str | Path, video: str, top: int = 3) -> list[list[TimedText]]:
+        """What a probe of ``python -m egorag.train probe`` says of each scene of a video: its
+        ``top`` best labels by query, none where nothing is stored.
+
+        Raises:
+            ConfigError, SpaceError, StoreError: no trained probe, or one of other features.
+        """
+        from egorag.train.probe import Probe
+
+        spans = [scene.span for scene in self.scenes(video, "scene")]
+        return Probe.open(probe, self._device).actions(self.folder, self._video(video), spans, top)
 
     def embeddings(self, video: str) -> Embeddings:
         """The embedding dict of every scene, and the video's global embeddings."""

@@ -174,7 +174,7 @@ class Predictor:
         Args:
             candidates: all clips (a file as ``Path``), or all texts or labels (``str``).
             projection: for texts; ``egorag.encode.projection.Projected`` is one.
-            probe: for labels; ``egorag.predict.OnFeatures`` makes one of a trained probe.
+            probe: for labels; ``Probe.ahead()`` of a trained one.
 
         Returns:
             All candidates, the likeliest first.

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from egorag.encode.base import Vectors
 from egorag.errors import EgoragError, MissingPackageError, SpaceError, StoreError
+from egorag.predict.anticipation import OnFeatures
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
 from egorag.store.folder import IndexFolder
@@ -129,6 +130,21 @@ class Probe:
         places = ((np.arange(len(rows)) + 0.5) / len(rows)).astype(np.float32)
         (found,) = self._told([Clip(rows, places)], top)
         return found
+
+    def ahead(self, query: str = "label") -> OnFeatures:
+        """This probe for ``Predictor.anticipate``, over the features it was trained on.
+
+        Raises:
+            EgoragError: it was never trained.
+            SpaceError: it was trained on token maps.
+        """
+        if self._kind == TOKENS:
+            raise SpaceError(
+                "this probe was trained on token maps as stored, and predicted tokens are "
+                "normalised; train one on vectors or moments: python -m egorag.train probe ..."
+            )
+        kind: Literal["moments", "vectors"] = "moments" if self._kind == "moments" else "vectors"
+        return OnFeatures(self, self.trained.spaces["features"], kind, query)
 
     def actions(
         self, folder: IndexFolder, video: str, spans: Sequence[Span], top: int = 3

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import egorag
 from egorag import config
 from egorag.errors import ConfigError, EgoragError, SpaceError, StoreError
 from egorag.spans import Span
@@ -176,6 +177,31 @@ def test_an_opened_probe_says_what_the_trained_one_said(few: Moving, quick: Path
         assert {t.text for t in texts} == set(WAYS)
         assert {t.span for t in texts} == {span} and {t.track for t in texts} == {"action"}
         assert sum(t.confidence or 0 for t in texts) == pytest.approx(1, abs=1e-3)
+
+
+def test_an_index_tells_what_a_probe_says_of_its_scenes(few: Moving, quick: Path) -> None:
+    with egorag.open(few.index) as index:
+        (video, *_) = index.videos()
+        scenes = index.scenes(video.id, "scene")
+        told = index.actions(quick, video.id, top=2)
+        assert [len(texts) for texts in told] == [2] * len(scenes) and scenes
+        assert {t.text for texts in told for t in texts} <= set(WAYS)
+        with pytest.raises(ConfigError, match="no trained probe lies in"):
+            index.actions(quick / "none", video.id)
+
+
+def test_a_trained_probe_judges_what_is_predicted(quick: Path) -> None:
+    probe = Probe.open(quick)
+    tokens = np.random.default_rng(0).normal(size=(4, 2, 2, 36)).astype(np.float32)
+    given = probe.ahead()
+    assert given.space == SPACE and given.kind == "moments"
+    assert given.classify(tokens).keys() == set(WAYS)
+    on = {**probe.trained.trained_on, "features": {"encoder": "x", "kind": "tokens"}}
+    assert probe.card is not None
+    with pytest.raises(SpaceError, match="trained on token maps"):
+        replace(probe, card=replace(probe.card, trained_on=on)).ahead()
+    with pytest.raises(EgoragError, match="never trained"):
+        replace(probe, card=None).ahead()
 
 
 # -- what it refuses --
