@@ -72,9 +72,28 @@ def split_free_text(
         key, equals, value = argument.partition("=")
         if equals and (key in FREE_TEXT or key in also):
             free[key] = value
+        elif _TUNING.match(argument):
+            overrides.append(f"++{key}={_quoted_path(value)}")
         else:
-            overrides.append(f"++{argument}" if _TUNING.match(argument) else argument)
+            overrides.append(argument)
     return _join_encoders(overrides), free
+
+
+def _quoted_path(value: str) -> str:
+    """A file or folder that is there (a checkpoint's) in Hydra's quotes: its grammar knows no ``=``
+    and no letters but English ones in a value. Anything else as it is: it may be a sweep.
+
+    >>> _quoted_path("facebook/vjepa2-vitl-fpc64-256"), _quoted_path("/")
+    ('facebook/vjepa2-vitl-fpc64-256', "'/'")
+    """
+    try:
+        there = "/" in value and Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # no name of a file, or of a user without a home
+        there = False
+    if not there:
+        return value
+    inner = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
+    return f"'{inner}'"
 
 
 def _join_encoders(overrides: list[str]) -> list[str]:
@@ -82,15 +101,25 @@ def _join_encoders(overrides: list[str]) -> list[str]:
 
     >>> _join_encoders(["encoder=[a]", "+encoder=b", "k=1", "+encoder=[c, d]"])
     ['k=1', 'encoder=[a,b,c,d]']
+
+    Names without brackets are a sweep, each of which gets the others:
+
+    >>> _join_encoders(["encoder=[a]", "+encoder=b,c"])
+    ['encoder=[a,b],[a,c]']
     """
-    plain = re.compile(r"(\+?encoder)=(?:\[(.*)\]|([^,]*))")  # a,b without brackets is a sweep
+    plain = re.compile(r"(\+?encoder)=(?:\[([^][]*)\]|([^][]*))")
     found = [m for m in map(plain.fullmatch, overrides) if m]
     if len(found) < 2:
         return overrides
-    names = [n.strip() for m in found for n in (m[2] or m[3] or "").split(",") if n.strip()]
+    jobs: list[tuple[str, ...]] = [()]
+    for match in found:
+        names = tuple(n.strip() for n in (match[2] or match[3] or "").split(",") if n.strip())
+        choices = [(name,) for name in names] if match[3] and len(names) > 1 else [names]
+        jobs = [(*job, *choice) for job in jobs for choice in choices]
     mark = "encoder" if any(m[1] == "encoder" for m in found) else "+encoder"
     rest = [o for o in overrides if not plain.fullmatch(o)]
-    return [*rest, f"{mark}=[{','.join(dict.fromkeys(names))}]"]
+    lists = (f"[{','.join(dict.fromkeys(job))}]" for job in jobs)
+    return [*rest, f"{mark}={','.join(lists)}"]
 
 
 def swept_encoders(overrides: Sequence[str]) -> set[str]:
@@ -231,7 +260,12 @@ def one_line(error: BaseException) -> str:
         kept.append(line)
     said = " ".join(kept) or type(error).__name__
     override = getattr(error, "override", None)
-    return f"cannot read the override {override!r}: {said}" if override else said
+    if not override:
+        return said
+    key, _, value = override.lstrip("+").partition("=")
+    if re.match(r"Lexer|mismatched|extraneous|missing|no viable|token recognition", said):
+        said = f"""put the value in two pairs of quotes, as in '{key}="{value}"'"""
+    return f"cannot read the override {key}={value}: {said}"
 
 
 def parse_list(key: str, value: object) -> tuple[str, ...]:

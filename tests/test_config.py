@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +136,22 @@ def test_only_registered_targets_are_instantiated() -> None:
 def test_free_text_is_taken_as_it_stands(text: str) -> None:
     assert config.compose("search", ["index=i", f"query={text}"])["query"] == text
     assert config.compose("search", [f"index={text}"])["index"] == text
+
+
+@pytest.mark.parametrize("name", ["ünï çode", "run=3", "[a,b]", "it's", "end\\", "#1", "a b"])
+def test_a_checkpoints_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    given = ["input=x", "index=y", "+encoder=xclip", f"encoders.xclip.checkpoint={folder}"]
+    assert config.compose("index", given)["encoders"]["xclip"]["checkpoint"] == str(folder)
+
+
+def test_a_value_hydra_cannot_read_is_told_how_to_be_quoted() -> None:
+    given = ["input=x", "index=y", "+encoder=xclip", "encoders.xclip.revision=ü=1"]
+    with pytest.raises(ConfigError, match=r"override encoders\.xclip\.revision=ü=1: put .* quotes"):
+        config.compose("index", given)
+    quoted = [*given[:-1], 'encoders.xclip.revision="ü=1"']
+    assert config.compose("index", quoted)["encoders"]["xclip"]["revision"] == "ü=1"
 
 
 def test_missing_settings_are_asked_for() -> None:
