@@ -216,7 +216,11 @@ def _device(device: str) -> tuple[str, int]:
     """
     import ctranslate2
 
-    kind, _, index = device.partition(":")
+    kind, colon, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not index.isdecimal()):
+        raise ConfigError(
+            f"unknown device {device!r}{did_you_mean(kind, ('auto', 'cpu', 'cuda', 'mps'))}"
+        )
     gpus = ctranslate2.get_cuda_device_count()
     if kind == "auto":
         return ("cuda", 0) if gpus else ("cpu", 0)
@@ -224,6 +228,4 @@ def _device(device: str) -> tuple[str, int]:
         raise ConfigError(
             f"device {device!r} was asked for, but CTranslate2 sees {gpus} GPUs; use device=cpu"
         )
-    if kind not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"device {device!r}{did_you_mean(kind, ('auto', 'cpu', 'cuda', 'mps'))}")
     return ("cuda", int(index or 0)) if kind == "cuda" else ("cpu", 0)  # none for Apple's GPUs

@@ -47,13 +47,24 @@ def device_of(device: str) -> str:
         if torch.cuda.is_available():
             return "cuda:0"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"device {device!r}{did_you_mean(kind, ('auto', 'cpu', 'cuda', 'mps'))}")
+    kind, colon, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not number.isdecimal()):
+        raise ConfigError(
+            f"unknown device {device!r}{did_you_mean(kind, ('auto', 'cpu', 'cuda', 'mps'))}"
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(
+            f"device {device!r} was asked for, but torch has no Metal here; use device=cpu"
+        )
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"device {device!r} was asked for, but torch sees no GPU; use device=cpu, or mend the "
             'driver (python -c "import torch; torch.cuda.init()" tells why)'
+        )
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {device!r} was asked for, but torch sees {torch.cuda.device_count()} GPU(s), "
+            "counted from cuda:0"
         )
     return "cuda:0" if device == "cuda" else device
 

@@ -93,6 +93,19 @@ def test_devices() -> None:
             device_of("cuda:1")
 
 
+def test_devices_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no Metal here; use device=cpu"):
+        device_of("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_of("cuda:1") == "cuda:1"
+    with pytest.raises(ConfigError, match=r"torch sees 2 GPU\(s\), counted from cuda:0"):
+        device_of("cuda:2")
+    with pytest.raises(ConfigError, match="unknown device 'cuda:x'"):
+        device_of("cuda:x")
+
+
 def test_number_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dtype_of("auto", "cpu") == "float32"
     assert dtype_of("bfloat16", "cpu") == "bfloat16"
