@@ -19,7 +19,7 @@ import numpy.typing as npt
 from egorag.encode.base import Medium, Over
 from egorag.encode.pretrained.base import Pretrained, Published, by_name
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.loading import load_model, quiet
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.sound_windows import Sound, finite
 from egorag.errors import ConfigError, EgoragError
@@ -144,10 +144,7 @@ class AST(Pretrained):
 
         source = self.source()
         self._window()
-        with quiet():
-            extractor = ASTFeatureExtractor.from_pretrained(
-                str(source.folder), local_files_only=True
-            )
+        extractor = load_processor(ASTFeatureExtractor, source)
         model = load_model(ASTForAudioClassification, source, placement)
         made, taken = (
             (shape.max_length, shape.num_mel_bins) for shape in (extractor, model.config)

@@ -17,7 +17,7 @@ from egorag.encode.captions import combine
 from egorag.encode.keyframes import keyframes
 from egorag.encode.pretrained.base import Pretrained, Published, by_name
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.loading import load_model
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.errors import ConfigError
 from egorag.media.sampling import Frame, FrameSampling
@@ -109,9 +109,7 @@ class BLIP(Pretrained):
 
         source = self.source()
         model = load_model(transformers.BlipForConditionalGeneration, source, placement)
-        processor = transformers.BlipProcessor.from_pretrained(
-            str(source.folder), local_files_only=True
-        )
+        processor = load_processor(transformers.BlipProcessor, source)
         return _Loaded(model, processor, Batches(placement.device, self.batch, cpu=4, most=128))
 
     def encode(self, data: Sequence[FrameClip]) -> list[list[TimedText]]:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from egorag.encode.pretrained.base import Published, by_name
 from egorag.encode.pretrained.batches import Batches
 from egorag.encode.pretrained.checkpoint import Checkpoint
-from egorag.encode.pretrained.loading import load_model, quiet
+from egorag.encode.pretrained.loading import check_kind, load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.sound_windows import Sound, SoundWindows
 from egorag.errors import ConfigError
@@ -67,20 +67,18 @@ class CLAP(SoundWindows):
         )
 
     def _load(self, placement: Placement) -> _Loaded:
-        from transformers import ClapFeatureExtractor, ClapModel
+        from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
         source = self.source()
+        check_kind(source, ClapModel)
         self._step()
-        with quiet():
-            extractor = ClapFeatureExtractor.from_pretrained(
-                str(source.folder), local_files_only=True
-            )
+        extractor = load_processor(ClapFeatureExtractor, source)
         _check_fusion(source, extractor.truncation)
         model = load_model(ClapModel, source, placement)
         return _Loaded(
             model,
             extractor,
-            _tokenizer(source),
+            load_processor(AutoTokenizer, source),
             placement,
             Batches(placement.device, self.batch),
         )
@@ -122,21 +120,3 @@ def _check_fusion(source: Checkpoint, truncation: str) -> None:
             f"(config.json) and truncation={truncation!r} (preprocessor_config.json), which do not "
             f"go together; give one that is whole, such as {CLAP.checkpoint}"
         )
-
-
-def _tokenizer(source: Checkpoint) -> Any:
-    """The checkpoint's tokenizer.
-
-    Raises:
-        ConfigError: it has none. Of a folder without one transformers makes a tokenizer that knows
-            no words, and all texts would be equal.
-    """
-    from transformers import AutoTokenizer
-
-    if not {"tokenizer.json", "vocab.json"} & source.files.keys():
-        raise ConfigError(
-            f"checkpoint {source.name!r} has no tokenizer (tokenizer.json, or vocab.json and "
-            f"merges.txt); save its processor there too, or give one such as {CLAP.checkpoint}"
-        )
-    with quiet():
-        return AutoTokenizer.from_pretrained(str(source.folder), local_files_only=True)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from egorag.encode.base import Document, FrameClip, Medium, SoundClip, Vectors
 from egorag.encode.pretrained.base import Pretrained, Published, by_name, unit
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.loading import load_model
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.plaintext import plain
 from egorag.encode.pretrained.queries import query_frames, query_sound
@@ -142,9 +142,7 @@ class _EmbeddingGemma2(Pretrained):
 
         checkpoint = self.source()
         model = load_model(transformers.EmbeddingGemma2Model, checkpoint, placement)
-        processor = transformers.EmbeddingGemma2Processor.from_pretrained(
-            str(checkpoint.folder), local_files_only=True
-        )
+        processor = load_processor(transformers.EmbeddingGemma2Processor, checkpoint)
         if not getattr(processor, "chat_template", None):
             raise ConfigError(f"{checkpoint} has no chat template, which places the prompt")
         # Positions are counted from the left, padding included.

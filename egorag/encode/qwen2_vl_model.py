@@ -16,7 +16,7 @@ from egorag.encode.base import FrameClip, Medium
 from egorag.encode.pretrained import shared
 from egorag.encode.pretrained.base import Pretrained, Published, by_name
 from egorag.encode.pretrained.checkpoint import Checkpoint
-from egorag.encode.pretrained.loading import load_model, quiet
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.errors import ConfigError, MediaError
 from egorag.media.sampling import FrameSampling
@@ -209,14 +209,7 @@ def processor_of(checkpoint: Checkpoint, processor: Any) -> Any:
     Raises:
         ConfigError: its files are missing or damaged.
     """
-    with quiet():
-        try:
-            found = processor.from_pretrained(str(checkpoint.folder), local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(
-                f"checkpoint {checkpoint.name!r} has no {processor.__name__} that can be loaded "
-                f"({error}); give the whole folder, with its processor and tokenizer"
-            ) from error
+    found = load_processor(processor, checkpoint)
     # The limit it speaks of begins above MAX_FRAMES; said here, it does not warn.
     getattr(found, "video_processor", found).cap_pixels_per_frame = False
     return found

@@ -18,7 +18,7 @@ import numpy as np
 from egorag.encode.base import FrameClip, Medium, Vectors
 from egorag.encode.pretrained.base import Pretrained, Published, by_name, unit
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.loading import load_model
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.plaintext import plain, shortened
 from egorag.encode.pretrained.queries import query_frames
@@ -129,9 +129,7 @@ class Qwen3VLEmbedding(Pretrained):
         checkpoint = self.source()
         # The head that speaks is not used; the small model's is its embedding table anyway.
         model = load_model(transformers.Qwen3VLModel, checkpoint, placement, (r"^lm_head\.",))
-        processor = transformers.Qwen3VLProcessor.from_pretrained(
-            str(checkpoint.folder), local_files_only=True, padding_side="right"
-        )
+        processor = load_processor(transformers.Qwen3VLProcessor, checkpoint, padding_side="right")
         if not getattr(processor, "chat_template", None):
             raise ConfigError(f"{checkpoint} has no chat template, which places the instruction")
         processor.video_processor.cap_pixels_per_frame = True  # unused here: only ends a warning

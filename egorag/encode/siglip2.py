@@ -17,7 +17,7 @@ from egorag.encode.pretrained.base import Published, by_name
 from egorag.encode.pretrained.batches import Batches
 from egorag.encode.pretrained.checkpoint import Checkpoint
 from egorag.encode.pretrained.frame_encoder import FrameMean, Image
-from egorag.encode.pretrained.loading import load_model, quiet
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.plaintext import plain
 from egorag.errors import ConfigError
@@ -56,7 +56,7 @@ class SigLIP2(FrameMean):
 
     @property
     def sampling(self) -> FrameSampling:
-        size = self.source().read_json("preprocessor_config.json")["size"]
+        size = self.source().read_json("preprocessor_config.json", "size")["size"]
         return FrameSampling(self.rate, size=(size["width"], size["height"]))
 
     def _dim(self) -> int:
@@ -75,8 +75,7 @@ class SigLIP2(FrameMean):
 
         source = self.source()
         _config(source)
-        with quiet():
-            images = SiglipImageProcessor.from_pretrained(str(source.folder), local_files_only=True)
+        images = load_processor(SiglipImageProcessor, source)
         return _Loaded(
             load_model(SiglipModel, source, placement),
             images,
@@ -135,5 +134,4 @@ def _tokenizer(source: Checkpoint) -> Any:
             f"checkpoint {source.name!r} has no tokenizer.json, as SigLIP 1 has none; give a "
             f"SigLIP 2 checkpoint such as {SigLIP2.checkpoint}, or use +encoder=openclip"
         )
-    with quiet():
-        return Siglip2Tokenizer.from_pretrained(str(source.folder), local_files_only=True)
+    return load_processor(Siglip2Tokenizer, source)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from egorag.encode.base import FrameClip, Medium
 from egorag.encode.pretrained.base import Pretrained
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.loading import load_model
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.shared import Held, acquire, release
 from egorag.errors import ConfigError
@@ -111,9 +111,7 @@ class VJEPA2Clips(Pretrained):
         config = source.read_json()
         if config.get("tubelet_size", TUBELET) != TUBELET:
             raise ConfigError(f"{source} has a tubelet of {config['tubelet_size']} frames, not 2")
-        processor = transformers.VJEPA2VideoProcessor.from_pretrained(
-            str(source.folder), local_files_only=True
-        )
+        processor = load_processor(transformers.VJEPA2VideoProcessor, source)
         if processor.size["shortest_edge"] != self.sampling.shortest:
             raise ConfigError(
                 f"{source}: the video processor scales the short side to "

@@ -16,7 +16,7 @@ import numpy as np
 
 from egorag.encode.pretrained.base import Published, by_name
 from egorag.encode.pretrained.batches import Batches
-from egorag.encode.pretrained.loading import load_model, quiet
+from egorag.encode.pretrained.loading import load_model, load_processor, quiet
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.transcriber import Heard, HeardWord, Line, Transcriber
 from egorag.encode.vad import RATE, Samples
@@ -61,7 +61,6 @@ class Whisper(Transcriber):
         import transformers
 
         source = self.source()
-        folder = str(source.folder)
         model = load_model(transformers.WhisperForConditionalGeneration, source, placement)
         settings = model.generation_config
         if not hasattr(settings, "no_timestamps_token_id"):
@@ -71,11 +70,13 @@ class Whisper(Transcriber):
             )
         # As set by us, not by what the checkpoint's owners left in: nothing is sampled.
         settings.update(do_sample=False, temperature=None, top_k=None, top_p=None)
-        with quiet():
-            features = transformers.WhisperFeatureExtractor.from_pretrained(
-                folder, local_files_only=True
+        features = load_processor(transformers.WhisperFeatureExtractor, source)
+        if features.feature_size != model.config.num_mel_bins:
+            raise ConfigError(
+                f"{source}: preprocessor_config.json makes {features.feature_size} mel bands, "
+                f"config.json takes {model.config.num_mel_bins}; take both from one checkpoint"
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = load_processor(transformers.AutoTokenizer, source)
         return _Model(
             model,
             features,

@@ -24,7 +24,7 @@ from egorag.encode.base import FrameClip, Vectors
 from egorag.encode.pretrained.base import Published, by_name, unit
 from egorag.encode.pretrained.batches import Batches
 from egorag.encode.pretrained.frame_encoder import FrameEncoder, Image
-from egorag.encode.pretrained.loading import load_model, quiet
+from egorag.encode.pretrained.loading import load_model, load_processor
 from egorag.encode.pretrained.placement import Placement
 from egorag.encode.pretrained.plaintext import plain
 from egorag.errors import ConfigError
@@ -71,7 +71,7 @@ class XCLIP(FrameEncoder):
 
     @property
     def sampling(self) -> FrameSampling:
-        size = self.source().read_json("preprocessor_config.json")["size"]
+        size = self.source().read_json("preprocessor_config.json", "size")["size"]
         return FrameSampling(self.rate, shortest=size if isinstance(size, int) else _edge(size))
 
     @property
@@ -108,10 +108,8 @@ class XCLIP(FrameEncoder):
         self._config()
         # Checkpoints of older versions carry the numbers 0, 1, 2, ... as a tensor.
         model = load_model(XCLIPModel, source, placement, ignore=[r"\.position_ids$"])
-        where = str(source.folder)
-        with quiet():
-            images = VideoMAEImageProcessor.from_pretrained(where, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(where, local_files_only=True)
+        images = load_processor(VideoMAEImageProcessor, source)
+        tokenizer = load_processor(AutoTokenizer, source)
         return _Loaded(
             model,
             _tower_of_stills(model.vision_model),

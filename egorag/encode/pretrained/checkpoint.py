@@ -64,21 +64,24 @@ class Checkpoint:
         weights = [n for n in self.files if any(fnmatch.fnmatch(n, p) for p in WEIGHTS)]
         return sum((self.folder / name).stat().st_size for name in weights)
 
-    def read_json(self, name: str = "config.json") -> dict[str, Any]:
+    def read_json(self, name: str = "config.json", *needed: str) -> dict[str, Any]:
         """A JSON file of the checkpoint.
 
         Raises:
-            ConfigError: not there, or not JSON.
+            ConfigError: not there, or not a JSON object with the ``needed`` keys.
         """
         path = self.folder / name
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("not a JSON object")
+            if lacking := [key for key in needed if key not in data]:
+                raise ValueError(f"without {', '.join(lacking)}")
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"checkpoint {self.name!r} has no readable {name} ({error}); it is damaged or of "
                 "another kind: fetch it again, or give the folder that `save_pretrained` wrote"
             ) from error
-        assert isinstance(data, dict)
         return data
 
     def __str__(self) -> str:

@@ -15,6 +15,11 @@ from egorag.encode.pretrained.checkpoint import Checkpoint
 from egorag.encode.pretrained.placement import Placement
 from egorag.errors import ConfigError
 
+VOCABULARIES = frozenset(
+    ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")
+)
+"""Files one of which a tokenizer is made from."""
+
 
 class MismatchError(ConfigError):
     """A checkpoint's tensors are not the model's."""
@@ -41,6 +46,7 @@ def load_model(
     """
     import torch
 
+    check_kind(checkpoint, architecture)
     chosen = {} if placement.attention == "auto" else {"attn_implementation": placement.attention}
     with quiet():
         try:
@@ -64,6 +70,56 @@ def load_model(
             ) from error
     check_keys(checkpoint, architecture.__name__, info, ignore)
     return place(model, placement)
+
+
+def check_kind(checkpoint: Checkpoint, architecture: Any) -> None:
+    """Refuse another family's checkpoint by its ``model_type``, before anything is built.
+
+    transformers reads what it knows of such a config and fills in the rest: a model of full size,
+    which may take more memory than the machine has before a single tensor is compared.
+
+    Raises:
+        ConfigError: of another kind.
+    """
+    wanted = architecture.config_class.model_type
+    given = checkpoint.read_json().get("model_type")
+    if given != wanted and not wanted.startswith(f"{given}_"):  # a part, such as qwen2_vl_vision
+        raise ConfigError(
+            f"checkpoint {checkpoint.name!r} is of type {given!r} (config.json), but "
+            f"{architecture.__name__} takes {wanted!r}; give the checkpoint this encoder is for"
+        )
+
+
+def load_processor(kind: Any, checkpoint: Checkpoint, **options: Any) -> Any:
+    """A tokenizer, or what prepares pictures or sound, from the checkpoint's own files.
+
+    Args:
+        kind: a class with ``from_pretrained``, e.g. ``transformers.AutoTokenizer``.
+        options: for ``from_pretrained``.
+
+    Raises:
+        ConfigError: its files are missing or damaged. Of a folder without a vocabulary transformers
+            makes a tokenizer that knows no words: all texts would be equal, all captions empty.
+    """
+    from transformers import ProcessorMixin
+
+    speaks = kind.__name__.endswith("Tokenizer") or issubclass(kind, ProcessorMixin)
+    if speaks and not VOCABULARIES & checkpoint.files.keys():
+        raise ConfigError(
+            f"checkpoint {checkpoint.name!r} has no tokenizer (such as tokenizer.json, or "
+            "vocab.json and merges.txt); give the whole folder, with its processor and tokenizer"
+        )
+    with quiet():
+        try:
+            return kind.from_pretrained(str(checkpoint.folder), local_files_only=True, **options)
+        except ImportError:
+            raise
+        except Exception as error:  # damaged files fail in as many ways as there are formats
+            reason = str(error).strip().split(". ")[0].splitlines() or [type(error).__name__]
+            raise ConfigError(
+                f"checkpoint {checkpoint.name!r} has no {kind.__name__} that can be loaded "
+                f"({reason[0]}); give the whole folder, with its processor and tokenizer"
+            ) from error
 
 
 def place(model: Any, placement: Placement) -> Any:
