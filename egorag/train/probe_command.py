@@ -259,8 +259,10 @@ def _told(data: Mapping[str, Any]) -> str:
                     if score["low"] is not None
                     else " (one video: no interval)"
                 )
+                usual = score.get("most_frequent")
                 lines.append(
                     f"  {name:<22} {score['value']:.3f}{between}  chance {score['chance']:.3f}"
+                    + ("" if usual is None else f", always the most frequent label {usual:.3f}")
                 )
     return "\n".join(lines)
 

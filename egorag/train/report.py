@@ -53,7 +53,7 @@ def _of_query(
     told: dict[str, Any] = {
         "accuracy": {
             **clustered(lambda rows: float(first[rows].mean()), videos, seed=seed).to_json(),
-            "chance": 1 / len(labels),
+            "chance": float((truth >= 0).mean()) / len(labels),  # one never learned: never
             "most_frequent": float(np.mean([label == usual for label in shown])),
         },
     }
