@@ -77,6 +77,7 @@ def test_two_sound_encoders(bunny: Path, tmp_path: Path, command: Any, tiny: Any
     summary = ok(command("index", "+encoder=[clap,faster_whisper]", *settings, "output=json"))
     assert rows(summary)["clap"] == summary["videos"][0]["scenes"]
     assert "faster_whisper" in rows(summary)
+    assert summary["encoders"]["faster_whisper"]["dtype"] == "int8"
 
 
 def test_files_without_sound_skip_them(

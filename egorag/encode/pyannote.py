@@ -14,7 +14,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -91,13 +91,16 @@ class Pyannote(Pretrained):
         return None
 
     def on(self, device: str) -> Pyannote:
-        """Itself: it is float32 on every device."""
-        return self
+        """With ``dtype`` as it is on every device."""
+        return replace(self, dtype="float32")
 
     def _load(self, placement: Placement) -> Any:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "false"
         # Statistics over a window in which somebody hardly speaks: expected, and handled there.
         warnings.filterwarnings("ignore", module=r"pyannote\.audio\.")
+        # Means over no speakers, told from inside numpy: a sound in which nobody speaks.
+        for said in ("Mean of empty slice", "invalid value encountered in divide"):
+            warnings.filterwarnings("ignore", said, RuntimeWarning, r"numpy\._core\.")
         import torch
         from pyannote.audio.core.plda import PLDA
         from pyannote.audio.pipelines import SpeakerDiarization

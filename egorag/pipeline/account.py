@@ -18,7 +18,8 @@ def account(recipe: Recipe, outcomes: Sequence[Outcome]) -> dict[str, dict[str, 
     - ``does``: what it does with a scene, in a line; None if it does not say.
     - ``fingerprint``: the identity of its output.
     - ``space``: where its vectors live; None if it yields text.
-    - ``checkpoint``, ``device``, ``dtype``: of a pretrained one, else None.
+    - ``checkpoint``, ``device``, ``dtype`` (CTranslate2's compute type): of a pretrained one, else
+      None.
     - ``made``, ``reused``: videos it was at work on, and videos whose results were there.
     - ``seconds``: at work, in its own thread; encoders of one pass work side by side.
     """
@@ -29,7 +30,7 @@ def account(recipe: Recipe, outcomes: Sequence[Outcome]) -> dict[str, dict[str, 
             "space": None if space is None else space.to_json(),
             "checkpoint": getattr(encoder, "checkpoint", None),
             "device": _device(encoder, recipe.device),
-            "dtype": getattr(encoder, "dtype", None),
+            "dtype": getattr(encoder, "compute_type", getattr(encoder, "dtype", None)),
             "made": sum(name in o.costs for o in outcomes),
             "reused": sum(_reused(o, name) for o in outcomes),
             "seconds": round(sum(o.costs.get(name, 0.0) for o in outcomes), 3),

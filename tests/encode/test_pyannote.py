@@ -198,6 +198,22 @@ def test_weights_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Pyannote.published[Pyannote().checkpoint].gated
 
 
+def test_warnings_nobody_can_act_on_stay_away(
+    encoder: Pyannote, recwarn: pytest.WarningsRecorder
+) -> None:
+    encoder.close()
+    encoder.setup("cpu")  # sets its filters
+    hum = 0.3 * np.sin(np.arange(RATE // 10, dtype=np.float32) * 0.2)
+    list(encoder.encode(chunks(hum.astype(np.float32))))
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+
+
+def test_it_says_which_number_format_it_runs_in(folder: Path) -> None:
+    encoder = Pyannote(checkpoint=str(folder))
+    assert encoder.on("cuda").dtype == "float32"
+    assert encoder.on("cuda").fingerprint() == encoder.fingerprint()
+
+
 def test_settings(folder: Path) -> None:
     for wrong in (
         {"num_speakers": 0},
