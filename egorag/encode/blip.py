@@ -59,10 +59,10 @@ class BLIP(Pretrained):
     }
     published: ClassVar[Mapping[str, Published]] = {
         "Salesforce/blip-image-captioning-base": Published(
-            224.0e6, None, "bsd-3-clause", download=0.99e9
+            224.0e6, None, "BSD-3-Clause", download=0.99e9
         ),
         "Salesforce/blip-image-captioning-large": Published(
-            446.3e6, None, "bsd-3-clause", download=1.88e9
+            446.3e6, None, "BSD-3-Clause", download=1.88e9
         ),
     }
     """Without the copy of the word table that the files hold beside it (247 M, 470 M)."""

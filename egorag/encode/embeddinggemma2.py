@@ -83,7 +83,7 @@ class _EmbeddingGemma2(Pretrained):
         "PIL": "pillow",
     }
     published: ClassVar[Mapping[str, Published]] = {
-        "google/embeddinggemma-2": Published(744_371_488, 768, "apache-2.0", download=1.5e9)
+        "google/embeddinggemma-2": Published(744_371_488, 768, "Apache-2.0", download=1.5e9)
     }
     working_bytes: ClassVar[float] = 2e9
     dtypes: ClassVar[tuple[str, ...]] = ("auto", "float32", "bfloat16")

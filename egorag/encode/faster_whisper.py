@@ -43,12 +43,12 @@ class FasterWhisper(Transcriber):
     working_bytes: ClassVar[float] = 1.5e9
     published: ClassVar[Mapping[str, Published]] = {
         "mobiuslabsgmbh/faster-whisper-large-v3-turbo": Published(
-            808.9e6, None, "mit", download=1.62e9
+            808.9e6, None, "MIT", download=1.62e9
         ),
-        "distil-whisper/distil-large-v3.5-ct2": Published(756.4e6, None, "mit", download=1.52e9),
-        "Systran/faster-whisper-large-v3": Published(1543.5e6, None, "mit", download=3.09e9),
-        "Systran/faster-whisper-small": Published(241.7e6, None, "mit", download=0.49e9),
-        "Systran/faster-whisper-tiny": Published(37.8e6, None, "mit", download=0.08e9),
+        "distil-whisper/distil-large-v3.5-ct2": Published(756.4e6, None, "MIT", download=1.52e9),
+        "Systran/faster-whisper-large-v3": Published(1543.5e6, None, "MIT", download=3.09e9),
+        "Systran/faster-whisper-small": Published(241.7e6, None, "MIT", download=0.49e9),
+        "Systran/faster-whisper-tiny": Published(37.8e6, None, "MIT", download=0.08e9),
     }
 
     checkpoint: str = by_name("mobiuslabsgmbh/faster-whisper-large-v3-turbo")

@@ -59,7 +59,7 @@ class Pyannote(Pretrained):
     working_bytes: ClassVar[float] = 1.5e9
     published: ClassVar[Mapping[str, Published]] = {
         "pyannote/speaker-diarization-community-1": Published(
-            8.11e6, None, "cc-by-4.0", gated=True, download=33e6
+            8.11e6, None, "CC-BY-4.0", gated=True, download=33e6
         ),
     }
 

@@ -73,8 +73,8 @@ class Qwen3VLEmbedding(Pretrained):
         "PIL": "pillow",
     }
     published: ClassVar[Mapping[str, Published]] = {
-        "Qwen/Qwen3-VL-Embedding-2B": Published(2.13e9, 2048, "apache-2.0", download=4.3e9),
-        "Qwen/Qwen3-VL-Embedding-8B": Published(8.14e9, 4096, "apache-2.0", download=16.3e9),
+        "Qwen/Qwen3-VL-Embedding-2B": Published(2.13e9, 2048, "Apache-2.0", download=4.3e9),
+        "Qwen/Qwen3-VL-Embedding-8B": Published(8.14e9, 4096, "Apache-2.0", download=16.3e9),
     }
     working_bytes: ClassVar[float] = 4e9
     batch_size: ClassVar[int] = 4

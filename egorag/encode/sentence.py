@@ -72,7 +72,7 @@ class SentenceEmbedding(Pretrained):
     queried_by: ClassVar[Sequence[str]] = ("text",)
     published: ClassVar[Mapping[str, Published]] = {
         "sentence-transformers/all-mpnet-base-v2": Published(
-            109.5e6, 768, "apache-2.0", download=0.44e9
+            109.5e6, 768, "Apache-2.0", download=0.44e9
         ),
     }
     batch_size: ClassVar[int] = 64

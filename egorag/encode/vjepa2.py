@@ -52,10 +52,10 @@ class VJEPA2(VJEPA2Clips):
 
     queried_by: ClassVar[Sequence[str]] = ("video",)
     published: ClassVar[Mapping[str, Published]] = {
-        "facebook/vjepa2-vitl-fpc64-256": Published(326e6, 1024, "mit", download=1.30e9),
-        "facebook/vjepa2-vith-fpc64-256": Published(654e6, 1280, "mit", download=2.61e9),
-        "facebook/vjepa2-vitg-fpc64-256": Published(1034e6, 1408, "apache-2.0", download=4.14e9),
-        "facebook/vjepa2-vitg-fpc64-384": Published(1034e6, 1408, "apache-2.0", download=4.14e9),
+        "facebook/vjepa2-vitl-fpc64-256": Published(326e6, 1024, "MIT", download=1.30e9),
+        "facebook/vjepa2-vith-fpc64-256": Published(654e6, 1280, "MIT", download=2.61e9),
+        "facebook/vjepa2-vitg-fpc64-256": Published(1034e6, 1408, "Apache-2.0", download=4.14e9),
+        "facebook/vjepa2-vitg-fpc64-384": Published(1034e6, 1408, "Apache-2.0", download=4.14e9),
     }
 
     checkpoint: str = by_name("facebook/vjepa2-vitl-fpc64-256")

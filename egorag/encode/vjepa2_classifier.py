@@ -44,13 +44,13 @@ class VJEPA2Classifier(VJEPA2Clips):
 
     architecture: ClassVar[str] = "VJEPA2ForVideoClassification"
     published: ClassVar[Mapping[str, Published]] = {
-        "facebook/vjepa2-vitl-fpc16-256-ssv2": Published(375.5e6, None, "mit", download=1.50e9),
+        "facebook/vjepa2-vitl-fpc16-256-ssv2": Published(375.5e6, None, "MIT", download=1.50e9),
         "facebook/vjepa2-vitg-fpc64-384-ssv2": Published(
-            1128e6, None, "apache-2.0", download=4.51e9
+            1128e6, None, "Apache-2.0", download=4.51e9
         ),
-        "facebook/vjepa2-vitl-fpc32-256-diving48": Published(375.5e6, None, "mit", download=1.50e9),
+        "facebook/vjepa2-vitl-fpc32-256-diving48": Published(375.5e6, None, "MIT", download=1.50e9),
         "facebook/vjepa2-vitg-fpc32-384-diving48": Published(
-            1128e6, None, "apache-2.0", download=4.51e9
+            1128e6, None, "Apache-2.0", download=4.51e9
         ),
     }
 

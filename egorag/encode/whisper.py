@@ -49,10 +49,10 @@ class Whisper(Transcriber):
     family: ClassVar[str] = "whisper"
     working_bytes: ClassVar[float] = 2.0e9
     published: ClassVar[Mapping[str, Published]] = {
-        "openai/whisper-large-v3-turbo": Published(808.9e6, None, "mit", download=1.62e9),
-        "openai/whisper-large-v3": Published(1543.5e6, None, "apache-2.0", download=3.09e9),
-        "openai/whisper-small": Published(241.7e6, None, "apache-2.0", download=0.97e9),
-        "openai/whisper-tiny": Published(37.8e6, None, "apache-2.0", download=0.15e9),
+        "openai/whisper-large-v3-turbo": Published(808.9e6, None, "MIT", download=1.62e9),
+        "openai/whisper-large-v3": Published(1543.5e6, None, "Apache-2.0", download=3.09e9),
+        "openai/whisper-small": Published(241.7e6, None, "Apache-2.0", download=0.97e9),
+        "openai/whisper-tiny": Published(37.8e6, None, "Apache-2.0", download=0.15e9),
     }
 
     checkpoint: str = by_name("openai/whisper-large-v3-turbo")
