@@ -219,9 +219,7 @@ def _state(source: Checkpoint, name: str) -> dict[str, Any]:
     ]
     try:
         with torch.serialization.safe_globals(allowed):
-            data = torch.load(
-                source.folder / name, map_location="cpu", weights_only=True, mmap=True
-            )
+            data = torch.load(source.folder / name, "cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise ConfigError(
             f"{source.folder / name} cannot be read as weights alone, and nothing else is ever "
