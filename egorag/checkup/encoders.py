@@ -178,7 +178,7 @@ def _known(ask: Callable[[], T]) -> T | None:
     """What it says, None if it cannot without what is missing."""
     try:
         return ask()
-    except (EgoragError, NotImplementedError, OSError, ImportError):
+    except (EgoragError, OSError, ImportError):
         return None
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from egorag.encode.pretrained.base import Published, by_name
 from egorag.encode.pretrained.checkpoint import is_path
+from egorag.encode.pretrained.placement import Placement
 from egorag.encode.transcriber import Heard, HeardWord, Line, Transcriber
 from egorag.encode.vad import RATE, Samples
 from egorag.errors import ConfigError, MissingPackageError, did_you_mean
@@ -100,11 +101,15 @@ class FasterWhisper(Transcriber):
         if self._loaded is not None:
             return
         self.check_packages()
+        # Without torch: CTranslate2 has devices and number formats of its own.
+        object.__setattr__(self, "_loaded", self._load(Placement(device, "float32")))
+
+    def _load(self, placement: Placement) -> Any:
         import ctranslate2
         from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-        kind, index = _device(device)
-        compute = self.on(device).compute_type
+        kind, index = _device(placement.device)
+        compute = self.on(placement.device).compute_type
         possible = ctranslate2.get_supported_compute_types(kind)
         if compute not in possible:
             raise ConfigError(
@@ -128,7 +133,7 @@ class FasterWhisper(Transcriber):
                 f"{source} cannot be loaded as a CTranslate2 Whisper: {error}; fetch it again, or "
                 "give the checkpoint this encoder is for"
             ) from error
-        object.__setattr__(self, "_loaded", BatchedInferencePipeline(model))
+        return BatchedInferencePipeline(model)
 
     # -- hearing --
 

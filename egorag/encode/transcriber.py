@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -219,17 +220,17 @@ class Transcriber(Pretrained):
 
     # -- the family's part --
 
+    @abstractmethod
     def languages(self) -> list[str]:
         """Codes of the languages the loaded model knows; one for an English-only model."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _detect(self, sound: Samples) -> str:
         """The language of up to 30 s of speech."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _hear(self, sounds: Sequence[Samples], language: str, no_repeat: int) -> list[Heard]:
         """Decode each; ``no_repeat`` tokens in a row are not said twice (0: they may be)."""
-        raise NotImplementedError
 
     def manner(self) -> str:
         """The part of ``describe`` that all share."""

@@ -6,6 +6,7 @@ Planning" (2025, arXiv:2506.09985).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -175,9 +176,9 @@ class VJEPA2Clips(Pretrained):
                     found[i] = row
         return found
 
+    @abstractmethod
     def _made(self, clips: Sequence[Images]) -> Any:
         """What this encoder makes of clips of equal length: a tensor [clips, ...]."""
-        raise NotImplementedError
 
     def _pixels(self, clips: Sequence[Images]) -> Any:
         """[clips, frames, 3, crop, crop] in the model's dtype, of clips of equal length."""

@@ -65,7 +65,7 @@ def _described(encoder: Encoder) -> str | None:
         return None
     try:
         return str(describe())
-    except (EgoragError, NotImplementedError):
+    except EgoragError:
         return None
 
 

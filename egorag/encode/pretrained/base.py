@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -56,7 +57,7 @@ def by_name(default: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretrained:
+class Pretrained(ABC):
     """Settings common to all.
 
     Attributes:
@@ -201,9 +202,9 @@ class Pretrained:
         placement = Placement(place, self._dtype_on(place), self.attention)
         object.__setattr__(self, "_loaded", self._load(placement))
 
+    @abstractmethod
     def _load(self, placement: Placement) -> Any:
         """The family's models and processors, kept as ``self.loaded``."""
-        raise NotImplementedError
 
     @property
     def loaded(self) -> Any:
@@ -241,9 +242,9 @@ class Pretrained:
             return known.parameters * width
         return self.source().weight_bytes * width / 4  # float32 on disk: never too little
 
+    @abstractmethod
     def describe(self) -> str:
         """What it does with a scene, in one line, for reports."""
-        raise NotImplementedError
 
 
 def unit(rows: Any) -> Vectors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,25 +43,25 @@ class FrameEncoder(Pretrained):
             raise ValueError(f"rate must be above 0 and at most 60 frames a second: {self.rate}")
 
     @property
-    def sampling(self) -> FrameSampling:
-        raise NotImplementedError
+    @abstractmethod
+    def sampling(self) -> FrameSampling: ...
 
     @property
     def space(self) -> EmbeddingSpace:
         """Unit length; text, pictures and video clips enter it."""
         return self.space_of(self._dim(), *self.queried_by)
 
+    @abstractmethod
     def _dim(self) -> int:
         """Width of the embedding, from the checkpoint's config."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _embed_text(self, text: str) -> Any:
         """Tensor [1, dim], not normalised, of text that is valid Unicode."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, data: Sequence[FrameClip]) -> Vectors:
         """float32 [clips, dim], unit rows; frames may be of any size."""
-        raise NotImplementedError
 
     def embed_query(self, query: Query, medium: str) -> Vectors:
         """float32 [dim], unit length. A picture is a scene of one frame; of a clip, its first
@@ -99,9 +100,9 @@ class FrameMean(FrameEncoder):
     beyond rounding: 1e-5 in float32, 2e-2 in bfloat16.
     """
 
+    @abstractmethod
     def _embed_images(self, images: Sequence[Image]) -> Any:
         """Tensor [images, dim], not normalised, of RGB pictures (of any size) run at once."""
-        raise NotImplementedError
 
     def encode(self, data: Sequence[FrameClip]) -> Vectors:
         """float32 [clips, dim], unit rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -58,21 +59,21 @@ class SoundWindows(Pretrained):
         """Unit length; text and sounds enter it."""
         return self.space_of(self._dim(), *self.queried_by)
 
+    @abstractmethod
     def _window(self) -> tuple[int, int]:
         """Sampling rate in Hz, and samples of the longest sound the model hears at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _dim(self) -> int:
         """Width of the embedding."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _embed_sounds(self, windows: Sequence[Sound]) -> Any:
         """Tensor [windows, dim], not normalised, of finite sounds of 1 to a window's samples."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _embed_text(self, text: str) -> Any:
         """Tensor [1, dim], not normalised, of text that is valid Unicode."""
-        raise NotImplementedError
 
     def _step(self) -> int:
         """Samples from one window's start to the next.

@@ -43,6 +43,9 @@ class Toy(Pretrained):
     def space(self) -> EmbeddingSpace:
         return self.space_of(3, "image")
 
+    def describe(self) -> str:
+        return "the mean colour of a scene's first frame"
+
     def _load(self, placement: Placement) -> Any:
         return placement
 
@@ -164,3 +167,11 @@ def test_only_families_that_share_a_model_count_it_once(folder: Path) -> None:
     assert one.share_key() != other.share_key() and one.share_key() == one.share_key()
     same = [Shared(checkpoint=str(folder), rate=rate).share_key() for rate in (1.0, 2.0)]
     assert same[0] == same[1]
+
+
+def test_a_family_that_lacks_a_part_cannot_be_built() -> None:
+    class Mute(Toy):
+        describe = Pretrained.describe
+
+    with pytest.raises(TypeError, match="abstract method"):
+        Mute()
