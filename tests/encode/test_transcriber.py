@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from egorag.encode import transcriber
 from egorag.encode.base import Available
+from egorag.encode.pretrained.placement import Placement
 from egorag.encode.transcriber import CUT, Heard, HeardWord, Line, Transcriber, line_of, split
 from egorag.encode.vad import RATE, Samples, SpeechSegment, windows
 from egorag.errors import ConfigError
@@ -32,6 +33,12 @@ class Told(Transcriber):
     calmly: Heard = NOTHING
     knows: tuple[str, ...] = ("en", "de")
     asked: list[Any] = field(default_factory=list)
+
+    def describe(self) -> str:
+        return "says what it was told to say"
+
+    def _load(self, placement: Placement) -> Any:
+        return placement
 
     def languages(self) -> list[str]:
         return list(self.knows)
