@@ -5,51 +5,18 @@ Whatever the model runs on (a server, this machine), it is a ``ChatModel`` here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
+from egorag.chat.base import ChatModel, Completion
 from egorag.errors import ServerError
 from egorag.generate.checked import Checked, check
 from egorag.generate.numbered import NumberedScene
-from egorag.generate.orders import Token, letter_shares, mean_shares, orders
+from egorag.generate.orders import letter_shares, mean_shares, orders
 from egorag.generate.prompt import messages
 from egorag.generate.reply import LETTERS, Reply, parse, schema
 from egorag.store.catalog import Catalog
 from egorag.types import Answer, Citation, Hit, Query
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a model said.
-
-    Attributes:
-        text: empty where it said nothing.
-        cut: stopped by the limit of tokens.
-        tokens: with their log probabilities; empty where these are not known.
-        refusal: why it refused, where it did.
-    """
-
-    text: str
-    cut: bool = False
-    tokens: tuple[Token, ...] = ()
-    refusal: str = ""
-
-
-class ChatModel(Protocol):
-    """A language model, loaded or connected."""
-
-    notes: list[str]
-    """What went otherwise than asked so far, for the answer."""
-
-    def complete(
-        self, messages: Sequence[Mapping[str, str]], shape: Mapping[str, Any]
-    ) -> Completion:
-        """The reply to ``messages`` (role, content), of the JSON schema ``shape`` if it can.
-
-        Raises:
-            ServerError: there is none.
-        """
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from egorag.generate.citations import verify
 from egorag.generate.numbered import NumberedScene
 from egorag.generate.passages import Passage
 from egorag.generate.reply import Claim
-from egorag.retrieve.words import content_words, plain
+from egorag.retrieve.words import content_words
 from egorag.spans import hull
 from egorag.store.catalog import Catalog
+from egorag.terminal import plain
 from egorag.types import Citation, Query
 
 UNVERIFIED = "[unverified]"

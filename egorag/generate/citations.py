@@ -8,9 +8,9 @@ from itertools import groupby
 
 from egorag.errors import StoreError
 from egorag.retrieve.bounds import bounds, within
-from egorag.retrieve.words import plain
 from egorag.spans import Span, hull
 from egorag.store.catalog import Catalog
+from egorag.terminal import plain
 from egorag.types import Citation, Query, TimedText
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from egorag.generate.evidence import gather, touches
 from egorag.generate.passages import Passage
-from egorag.retrieve.words import plain
 from egorag.spans import Span, clock
 from egorag.store.catalog import Catalog
+from egorag.terminal import plain
 from egorag.types import Hit, Query
 
 BYTES_PER_TOKEN = 3

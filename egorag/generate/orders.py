@@ -12,18 +12,10 @@ import math
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+
+from egorag.chat.base import Token
 
 _VALUE = re.compile(r'"choice"\s*:\s*"\s*(?P<letter>[A-Za-z])\b')
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token of a reply and the likeliest ones at its place, as (text, log probability)."""
-
-    text: str
-    likeliest: tuple[tuple[str, float], ...]
 
 
 def orders(choices: int, count: int, seed: int) -> list[tuple[int, ...]]:
@@ -79,20 +71,3 @@ def _by_token(letters: Sequence[str], tokens: Sequence[Token]) -> dict[str, floa
 def mean_shares(replies: Sequence[Mapping[int, float]], choices: int) -> tuple[float, ...]:
     """The mean over replies of the probability of each choice."""
     return tuple(sum(r.get(i, 0.0) for r in replies) / len(replies) for i in range(choices))
-
-
-def read_tokens(listed: Any) -> tuple[Token, ...]:
-    """The ``logprobs.content`` of a chat completion; empty where it is not of that form."""
-    found: list[Token] = []
-    for item in listed if isinstance(listed, list) else []:
-        if not isinstance(item, dict) or not isinstance(item.get("token"), str):
-            return ()
-        others = item.get("top_logprobs")
-        pairs: list[tuple[str, float]] = []
-        for other in others if isinstance(others, list) else []:
-            text = other.get("token") if isinstance(other, dict) else None
-            logprob = other.get("logprob") if isinstance(other, dict) else None
-            if isinstance(text, str) and isinstance(logprob, float) and not math.isnan(logprob):
-                pairs.append((text, logprob))
-        found.append(Token(item["token"], tuple(pairs)))
-    return tuple(found)

@@ -16,8 +16,8 @@ from itertools import accumulate, groupby, pairwise
 from typing import TypeAlias
 
 from egorag.retrieve.snippet import MARKERS
-from egorag.retrieve.words import plain
 from egorag.spans import MICROSECONDS, Span, hull
+from egorag.terminal import plain
 from egorag.types import TimedText
 
 Cue: TypeAlias = tuple[Span, str]

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from egorag.errors import ConfigError
-from egorag.retrieve.words import content_words, plain
+from egorag.retrieve.words import content_words
+from egorag.terminal import plain
 from egorag.types import Query
 
 # Words by which a question points at the recording, or that stand for any action or thing in it.

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from egorag.retrieve.words import plain
+from egorag.terminal import plain
 
 LONGEST = 100_000
 """Characters of a reply that are read."""

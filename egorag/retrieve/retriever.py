@@ -15,11 +15,11 @@ from egorag.fuse.base import Covered, Fused, Fuser, Ranking
 from egorag.retrieve.bounds import bounds, within
 from egorag.retrieve.bridges import REMEDY, Bridge
 from egorag.retrieve.snippet import snippets
-from egorag.retrieve.words import plain
 from egorag.spaces import EmbeddingSpace
 from egorag.store.folder import IndexFolder
 from egorag.store.fulltext import has_text, search_text
 from egorag.store.scope import Int64s
+from egorag.terminal import plain
 from egorag.types import Hit, Query, Scene
 
 BM25 = "bm25"

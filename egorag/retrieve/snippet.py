@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from egorag.retrieve.words import content_words, plain
+from egorag.retrieve.words import content_words
+from egorag.terminal import plain
 from egorag.types import TimedText
 
 LONGEST = 240

@@ -1,15 +1,12 @@
-"""Words of a text, as the full-text index sees them, and text that is safe to print."""
+"""Words of a text, as the full-text index sees them."""
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 
 from egorag.store.fulltext import stems
-
-# Control characters, line separators, marks that turn the writing direction, lone surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from egorag.terminal import plain
 
 _FUNCTION_WORDS = """
 a about above after again against all also am an and any are as at be because been before being
@@ -22,15 +19,6 @@ than that the their theirs them themselves then there these they this those thro
 until up upon us ve very was wasn we were weren what when where whether which while who whom whose
 why will with won would wouldn yet you your yours yourself
 """
-
-
-def plain(text: str) -> str:
-    """``text`` on one line, safe to print: white space collapsed, control characters gone.
-
-    >>> plain("  put\\n the \\x1b[31mknife\\x07 down ")
-    'put the [31mknife down'
-    """
-    return " ".join(_UNPRINTABLE.sub(" ", text).split())
 
 
 def content_words(texts: Sequence[str]) -> list[frozenset[str]]:

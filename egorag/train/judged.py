@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError
-from egorag.retrieve.words import plain
 from egorag.spans import Span
+from egorag.terminal import plain
 from egorag.train.labels import find_videos
 from egorag.train.pairs import together
 from egorag.train.tables import stretch

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egorag.generate.orders import Token, letter_shares, mean_shares, orders, read_tokens
+from egorag.chat.base import Token, read_tokens
+from egorag.generate.orders import letter_shares, mean_shares, orders
 
 
 @given(st.integers(1, 7), st.integers(1, 12), st.integers(0, 99))

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egorag.generate.passages import LONGEST, passages
-from egorag.retrieve.words import plain
 from egorag.spans import Span, hull
+from egorag.terminal import plain
 from egorag.types import TimedText
 
 

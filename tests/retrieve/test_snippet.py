@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from egorag.retrieve.bounds import bounds, within
 from egorag.retrieve.snippet import LONGEST, snippets
-from egorag.retrieve.words import plain
 from egorag.spans import Span
+from egorag.terminal import plain
 from egorag.types import Query, TimedText, Video
 
 

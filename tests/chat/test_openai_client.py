@@ -11,8 +11,8 @@ pytest.importorskip("httpx2")
 
 from openai_server import Response, no_waiting, openai_server, refuses, says
 
+from egorag.chat.openai_client import Chat, Server
 from egorag.errors import ConfigError, MissingPackageError, ServerError
-from egorag.generate.openai_client import Chat, Server
 from egorag.generate.reply import schema
 
 GOOD = {"answerable": False, "sentences": [], "confidence": 0.5}

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from egorag.chat.base import Completion, read_tokens
 from egorag.errors import ConfigError, MissingPackageError, ServerError
-from egorag.generate.case import Completion
-from egorag.generate.orders import read_tokens
-from egorag.retrieve.words import plain
+from egorag.terminal import plain
 
 LARGEST = 16 * 2**20
 """Bytes of a response that are read."""
@@ -27,13 +26,18 @@ FORMATS = ("json_schema", "json_object", "text")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where and how to ask; the fields are the answerer's, which checks and explains them."""
+    """Where and how to ask: fields of ``ServerSettings``, which checks and explains them.
+
+    Attributes:
+        called: what the config calls the settings, for messages.
+    """
 
     base_url: str
     model: str
     api_key_env: str
     timeout: float
     retries: int
+    called: str = "answerer"
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Chat:
             import openai
         except ImportError as error:
             raise MissingPackageError(
-                f"answerer=openai needs the package {error.name}, which is missing: "
+                f"{self.server.called} needs the package {error.name}, which is missing: "
                 "pip install 'egorag[openai]'"
             ) from error
         name = self.server.api_key_env
@@ -60,8 +64,9 @@ class Chat:
             self._key = os.environ.get(name, "")
             if not self._key:
                 raise ConfigError(
-                    f"answerer.api_key_env names the environment variable {name}, which is not "
-                    f"set: export {name}=..., or leave the setting out for a server without keys"
+                    f"{self.server.called}.api_key_env names the environment variable {name}, "
+                    f"which is not set: export {name}=..., or leave the setting out for a server "
+                    "without keys"
                 )
         # A redirect would carry the evidence to a server nobody named.
         self._client = openai.OpenAI(
@@ -87,7 +92,7 @@ class Chat:
         self._client.close()
 
     def complete(
-        self, messages: Sequence[Mapping[str, str]], shape: Mapping[str, Any]
+        self, messages: Sequence[Mapping[str, Any]], shape: Mapping[str, Any]
     ) -> Completion:
         """Ask for a reply of the JSON schema ``shape``.
 
@@ -108,7 +113,7 @@ class Chat:
             except self._openai.OpenAIError as error:
                 raise self._error(error) from error
 
-    def _body(self, messages: Sequence[Mapping[str, str]], shape: Mapping[str, Any]) -> bytes:
+    def _body(self, messages: Sequence[Mapping[str, Any]], shape: Mapping[str, Any]) -> bytes:
         """The response, read within the time limit and no further than ``LARGEST``."""
         formats: dict[str, dict[str, Any]] = {
             "json_schema": {"name": "reply", "strict": True, "schema": shape}
@@ -135,7 +140,8 @@ class Chat:
 
     def _completion(self, body: bytes) -> Completion:
         try:
-            choice = json.loads(body)["choices"][0]
+            reply = json.loads(body)
+            choice = reply["choices"][0]
             message = choice["message"]
             content, refusal = message.get("content"), message.get("refusal")
             logprobs = choice.get("logprobs")
@@ -150,6 +156,7 @@ class Chat:
             cut=choice.get("finish_reason") == "length",
             tokens=read_tokens(logprobs.get("content") if isinstance(logprobs, dict) else None),
             refusal=plain(refusal[:300]) if isinstance(refusal, str) else "",
+            used=_used(reply),
         )
 
     def _give_up(self, error: Any) -> bool:
@@ -186,20 +193,26 @@ class Chat:
         what = plain(str(cause)) or type(cause).__name__
         return ServerError(
             f"{server.base_url} cannot be reached ({self._hidden(what)}); is the server running, "
-            "and is answerer.base_url its address?"
+            f"and is {server.called}.base_url its address?"
         )
 
     def _status(self, error: Any) -> str:
         server, code = self.server, error.status_code
         if code in (401, 403):
             named = f"the key in {server.api_key_env} is not accepted"
-            advice = named if server.api_key_env else "set answerer.api_key_env=NAME_OF_A_VARIABLE"
+            advice = (
+                named
+                if server.api_key_env
+                else f"set {server.called}.api_key_env=NAME_OF_A_VARIABLE"
+            )
         elif code == 404:
             advice = f"has it a model {server.model!r}, and does the address end in /v1?"
         elif code == 429:
-            advice = f"still so after {server.retries} retries; wait, or raise answerer.retries"
+            advice = (
+                f"still so after {server.retries} retries; wait, or raise {server.called}.retries"
+            )
         elif code in (400, 413, 422):
-            advice = "if the request is too long, lower answerer.evidence_tokens"
+            advice = f"if the request is too long, lower {server.called}.evidence_tokens"
         elif 300 <= code < 400:
             advice = "it points elsewhere, which is not followed; give the final address"
         else:
@@ -212,5 +225,13 @@ class Chat:
     def _slow(self) -> str:
         return (
             f"{self.server.base_url} sent no whole reply within {self.server.timeout:g} s and "
-            f"{self.server.retries} retries; raise answerer.timeout or lower answerer.max_tokens"
+            f"{self.server.retries} retries; raise {self.server.called}.timeout or lower "
+            f"{self.server.called}.max_tokens"
         )
+
+
+def _used(reply: Mapping[str, Any]) -> int:
+    """Tokens of request and reply by the server's count; 0 where it gives none."""
+    usage = reply.get("usage")
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return max(0, total) if isinstance(total, int) else 0
