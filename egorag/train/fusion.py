@@ -17,7 +17,8 @@ import numpy.typing as npt
 from egorag.fuse.base import Ranking
 from egorag.fuse.pool import SCALES, Pool
 from egorag.fuse.rrf import ReciprocalRank
-from egorag.train.intervals import clustered
+from egorag.metrics.intervals import clustered
+from egorag.metrics.ranking import ndcg
 
 GRID = (0.0, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 LEAST_GAIN = 1e-6
@@ -74,24 +75,6 @@ class Fitted:
     chosen: Weights
     folds: tuple[Weights, ...]
     scores: Mapping[str, Any]
-
-
-def ndcg(ids: Sequence[int], grades: Mapping[int, float], k: int) -> float:
-    """Normalised discounted cumulative gain of the first ``k``; the gain is the grade.
-
-    Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002), with the
-    discount 1 / log2(rank + 1).
-
-    >>> round(ndcg([3, 1, 2], {1: 1.0}, k=10), 4)
-    0.6309
-    """
-    gains = np.array([grades.get(id, 0.0) for id in ids[:k]], np.float64)
-    best = np.array(sorted(grades.values(), reverse=True)[:k], np.float64)
-    return float(gains @ _discounts(len(gains)) / (best @ _discounts(len(best))))
-
-
-def _discounts(count: int) -> Floats:
-    return np.asarray(1 / np.log2(np.arange(2, count + 2)))
 
 
 def fit(examples: Sequence[Example], fitting: Fitting) -> Fitted:

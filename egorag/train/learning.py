@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from egorag.encode.base import Vectors
+from egorag.metrics.classmean import class_mean, hits, numbered
 from egorag.train.attentive import Shape, build, logits, padded
-from egorag.train.classmean import class_mean, hits, numbered
 from egorag.train.features import Clip
 from egorag.train.maps import TokenClip
 from egorag.train.probe import Scores, scores

@@ -19,8 +19,8 @@ import numpy as np
 from egorag.encode.base import Vectors
 from egorag.encode.projection import Layers, Projection, run
 from egorag.errors import EgoragError, StoreError
+from egorag.metrics.recall import Ints, reciprocal
 from egorag.train.card import read
-from egorag.train.recall import Ints, reciprocal
 from egorag.train.seeds import seeded
 
 KIND = "projection"

@@ -33,11 +33,11 @@ LEAST_VIDEOS = 3
 
 def run(settings: dict[str, Any]) -> Result:
     """Train on ``settings["index"]`` and write the folder ``settings["to"]``."""
+    from egorag.metrics.recall import report
     from egorag.store.folder import IndexFolder
     from egorag.train import card
     from egorag.train.pairs import read_pairs
     from egorag.train.projection import KIND, Contrastive, learn, scores, tensors
-    from egorag.train.recall import report
     from egorag.train.settings import training_of
 
     if find_spec("torch") is None:

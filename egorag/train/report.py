@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from egorag.train.classmean import Hits, Ints, class_mean, hits, numbered
-from egorag.train.intervals import Rows, clustered
+from egorag.metrics.classmean import Hits, Ints, class_mean, hits, numbered
+from egorag.metrics.intervals import Rows, clustered
 from egorag.train.probe import Scores
 
 KS = (1, 5)

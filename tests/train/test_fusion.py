@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import egorag
 from egorag import config
@@ -17,10 +15,11 @@ from egorag.errors import ConfigError, StoreError
 from egorag.fuse.base import Covered
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.fuse.weighted import WeightedScores
+from egorag.metrics.ranking import ndcg
 from egorag.spans import Span
 from egorag.train import fusion_command
 from egorag.train.card import CARD, WEIGHTS, read, write
-from egorag.train.fusion import Example, Fitting, _Table, fit, ndcg
+from egorag.train.fusion import Example, Fitting, _Table, fit
 from egorag.train.judged import Judged, Relevant, read_judged
 from egorag.train.learned import LearnedWeights
 from egorag.types import Scene, Video
@@ -49,17 +48,6 @@ def examples(count: int, skill: dict[str, float], seed: int = 0) -> list[Example
 
 
 # -- what is computed --
-
-
-@given(st.lists(st.integers(0, 4), min_size=2, max_size=20), st.integers(1, 25))
-def test_ndcg_is_that_of_scikit_learn(grades, k):
-    metrics = pytest.importorskip("sklearn.metrics")
-    if not any(grades):
-        return
-    order = np.arange(len(grades))
-    oracle = metrics.ndcg_score([grades], [-order], k=k)
-    held = {i: float(grade) for i, grade in enumerate(grades) if grade}
-    assert ndcg(order.tolist(), held, k) == pytest.approx(oracle)
 
 
 @pytest.mark.parametrize("normalise", ["z", "minmax", "rank"])

@@ -24,6 +24,7 @@ import egorag
 from egorag import config
 from egorag.encode.projection import Projection, run
 from egorag.errors import ConfigError, EgoragError, SpaceError, StoreError
+from egorag.metrics.recall import rank, report
 from egorag.predict.anticipation import TextProjection
 from egorag.train import projection_command
 from egorag.train.card import read, write
@@ -37,7 +38,6 @@ from egorag.train.projection import (
     plain_layers,
     scores,
 )
-from egorag.train.recall import rank, report
 
 VIDEOS = 18
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egorag.train.recall import rank, reciprocal, report
+from egorag.metrics.recall import rank, reciprocal, report
 
 
 @st.composite

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from egorag.train.intervals import Interval, clustered
+from egorag.metrics.intervals import Interval, clustered
 
 KS = (1, 5, 10)
 

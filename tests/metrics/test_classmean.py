@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egorag.train.classmean import class_mean, hits, numbered
+from egorag.metrics.classmean import class_mean, hits, numbered
 
 
 @pytest.fixture(scope="module")

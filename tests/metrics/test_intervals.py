@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egorag.train.intervals import clustered
+from egorag.metrics.intervals import clustered
 
 
 def test_with_one_row_a_video_it_is_scipys_percentile_bootstrap() -> None:
