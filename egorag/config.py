@@ -27,7 +27,7 @@ FREE_TEXT = frozenset(
 )  # fmt: skip
 """Keys whose values are taken as they stand."""
 
-_TUNING = re.compile(r"(encoders\.[^.=]+|segmenter|fuser|answerer|training)\.[\w.]+=")
+_TUNING = re.compile(r"(benchmark|encoders\.[^.=]+|segmenter|fuser|answerer|training)\.[\w.]+=")
 _KEY = re.compile(r"(?P<mark>\+\+|\+|~)?(?P<head>[^=.@/:]+)(?P<rest>[^=]*)(=(?P<value>.*))?", re.S)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from egorag.errors import ConfigError, EgoragError, did_you_mean
 
-GROUPS = ("encoders", "segmenters", "fusers", "answerers")
+GROUPS = ("benchmarks", "encoders", "segmenters", "fusers", "answerers")
 
 
 @functools.cache
@@ -84,7 +84,9 @@ def build(group: str, name: str, settings: Mapping[str, Any]) -> Any:
             f"{did_you_mean(name, plugins(group))}. Add it first (+{group[:-1]}={name})"
         )
     cls = load(group, target)
-    known = [p for p in inspect.signature(cls).parameters if p != "self"]
+    known = inspect.signature(cls).parameters
+    if lacks := [n for n, p in known.items() if p.default is p.empty and n not in arguments]:
+        raise ConfigError(f"{group}.{name} needs a value for {' and '.join(lacks)}")
     for key in arguments:
         if key not in known:
             raise ConfigError(f"{group}.{name} has no setting {key!r}{did_you_mean(key, known)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ def read_text_lines(path: Path) -> list[Input]:
                     bad.append(f"line {number}: {error}")
     except OSError as error:
         raise ConfigError(f"cannot read timed text {str(path)!r}: {error.strerror}") from error
-    inputs = [_as_input(name, rows) for name, rows in videos.items()]
+    inputs = [text_input(name, rows.texts, rows.recorded_at) for name, rows in videos.items()]
     if bad:
         more = f"; and {len(bad) - MAX_REASONS} more" if len(bad) > MAX_REASONS else ""
         told = f"{len(bad)} of {number} lines left out: {'; '.join(bad[:MAX_REASONS])}{more}"
@@ -88,13 +89,16 @@ def _read_line(line: bytes, videos: dict[str, _Rows]) -> None:
     videos[name] = rows
 
 
-def _as_input(name: str, rows: _Rows) -> Input:
-    texts = sorted(rows.texts, key=lambda t: (t.span, t.track, t.text))
-    content = [name, [[t.span.start, t.span.end, t.track, t.text] for t in texts]]
+def text_input(
+    name: str, texts: Iterable[TimedText], recorded_at: datetime | None = None
+) -> Input:
+    """Timed texts as the input called ``name``; its id is the hash of the name and the texts."""
+    listed = sorted(texts, key=lambda t: (t.span, t.track, t.text))
+    content = [name, [[t.span.start, t.span.end, t.track, t.text] for t in listed]]
     canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Input(
         Path(name),
-        recorded_at=rows.recorded_at,
-        texts=tuple(texts),
+        recorded_at=recorded_at,
+        texts=tuple(listed),
         id=hashlib.sha256(canonical.encode()).hexdigest(),
     )

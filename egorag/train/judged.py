@@ -91,10 +91,15 @@ def _judged(line: str, where: str) -> Judged:
     relevant = told.get("relevant")
     if not isinstance(relevant, list):
         raise ConfigError(f"{where}: relevant must be a list of video, start, end, grade")
-    return Judged(query, tuple(_relevant(one, where) for one in relevant))
+    return Judged(query, tuple(relevant_of(one, where) for one in relevant))
 
 
-def _relevant(one: Any, where: str) -> Relevant:
+def relevant_of(one: Any, where: str) -> Relevant:
+    """One entry of ``relevant``; ``where`` begins the message of what is raised.
+
+    Raises:
+        ConfigError: it is not one.
+    """
     if not isinstance(one, dict) or not isinstance(one.get("video"), str):
         raise ConfigError(f"{where}: relevant must be a list of video, start, end, grade")
     grade = one.get("grade", 1)

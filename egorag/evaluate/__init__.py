@@ -1,0 +1,1 @@
+"""Benchmarks: readers of published annotations, the run over an index, the scores."""
