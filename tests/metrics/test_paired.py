@@ -1,4 +1,4 @@
-"""Paired tests: against scipy and statsmodels, by how often they err, and at the edges."""
+"""Paired tests: against scipy, by how often they err, and at the edges."""
 
 from __future__ import annotations
 
@@ -29,13 +29,6 @@ def test_mcnemar_of_many_questions_does_not_overflow():
     first, second = dice.random(20_000) < 0.6, dice.random(20_000) < 0.5
     assert 0 <= mcnemar(first, second) < 1e-50
     assert mcnemar(first, first) == 1
-
-
-@given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_is_that_of_statsmodels(ps):
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
-    expected = multitest.multipletests(ps, method="holm")[1] if ps else []
-    assert holm(ps) == pytest.approx(list(expected))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
