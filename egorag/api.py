@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from egorag import config
+from egorag.asked import When, check_k, find_video, given, make_query
 from egorag.errors import ConfigError, EgoragError, did_you_mean
-from egorag.types import LEVELS, Answer, Hit, Query, Scene, TimedText, Video
+from egorag.types import LEVELS, Answer, Query, Scene, TimedText, Video
 
 if TYPE_CHECKING:
     from egorag.encode.projection import Projected
     from egorag.fuse.base import Fuser
     from egorag.generate.base import Answerer
+    from egorag.plan.base import Planner
+    from egorag.plan.search import Found, Methods, Search
     from egorag.predict import Predictor
+    from egorag.rerank.base import Reranker, Selector
+    from egorag.retrieve.base import Strategy
     from egorag.retrieve.retriever import Retriever
     from egorag.segment.by_tree import SceneTree
     from egorag.store.embeddings import Embeddings
     from egorag.store.folder import IndexFolder
     from egorag.store.tokens import SceneTokens
-
-When = float | str | datetime | None
 
 
 def build(
@@ -108,6 +111,7 @@ class Index:
 
         self.folder = folder
         self._device = device
+        self._models: list[Any] = []  # rerankers that hold weights
         self._encoders = LoadedEncoders(folder, device, encoders or {})
         own = folder.path / "projections"
         found = [own / given if (own / given).is_dir() else Path(given) for given in projections]
@@ -130,7 +134,11 @@ class Index:
         videos: Sequence[str] = (),
         without: Sequence[str] = (),
         fuser: Fuser | None = None,
-    ) -> list[Hit]:
+        strategy: Strategy | None = None,
+        reranker: Reranker | None = None,
+        selector: Selector | None = None,
+        planner: Planner | None = None,
+    ) -> Found:
         """The best ``k`` scenes for a text, picture, sound or video clip (or several together).
 
         Each is searched in exactly the spaces that can take it; ``left_out`` tells the others.
@@ -142,14 +150,26 @@ class Index:
             until: causal cut-off: nothing known later is read, ranked or counted.
             videos: ids, id prefixes or paths to restrict to.
             without: rankings to leave out, by encoder or ``bm25``.
+            fuser, strategy, reranker, selector, planner: how; see ``configs/search.yaml``.
+
+        Returns:
+            a sequence of hits, best first, with the plan that was made of the query.
 
         Raises:
             SpaceError: no encoder of this index takes such a query.
         """
-        given = _given(query, image, sound, video)
-        asked = self._query(given, level, after, before, until, videos)
-        _check_k(k)
-        return self._search(asked, k, fuser, without)
+        check_k(k)
+        query_ = make_query(
+            self.folder.catalog,
+            given(query, image, sound, video),
+            level=level,
+            after=after,
+            before=before,
+            until=until,
+            videos=videos,
+        )
+        methods = _chosen(fuser, strategy, reranker, selector, planner)
+        return self._searching(query_, methods, without).find(query_, k)
 
     def left_out(
         self,
@@ -161,8 +181,8 @@ class Index:
         without: Sequence[str] = (),
     ) -> dict[str, str]:
         """Rankings of this index that ``search`` with these arguments does not use, and why."""
-        given = _given(query, image, sound, video)
-        return self._retriever({}, None, without).left_out(Query(**given))
+        asked = Query(**given(query, image, sound, video))
+        return self._retriever({}, without).left_out(asked)
 
     def notes(
         self,
@@ -176,7 +196,7 @@ class Index:
         if query is None:
             return []
         asked = Query(query, videos=tuple(self._video(v) for v in videos))
-        return self._retriever({}, None, without).notes(asked)
+        return self._retriever({}, without).notes(asked)
 
     def ask(
         self,
@@ -190,17 +210,32 @@ class Index:
         videos: Sequence[str] = (),
         without: Sequence[str] = (),
         fuser: Fuser | None = None,
+        strategy: Strategy | None = None,
+        reranker: Reranker | None = None,
+        selector: Selector | None = None,
+        planner: Planner | None = None,
         answerer: Answerer | None = None,
     ) -> Answer:
-        """Answer from the index, with citations checked against it; abstains on weak evidence."""
+        """Answer from the index, with citations checked; abstains on weak evidence."""
         from egorag.generate.extractive import Extractive
 
-        asked = self._query(_given(question), "scene", after, before, until, videos)
-        _check_k(k)
-        hits = self._search(asked, k, fuser, without)
+        check_k(k)
+        asked = make_query(
+            self.folder.catalog,
+            given(question),
+            after=after,
+            before=before,
+            until=until,
+            videos=videos,
+        )
+        methods = _chosen(fuser, strategy, reranker, selector, planner)
+        search = self._searching(asked, methods, without)
+        found = search.find(asked, k)
+        evidence = search.evidence(found)
         by: Answerer = answerer if answerer is not None else Extractive()
         encoder = self._encoders.of_text(getattr(by, "model", None))
-        return by.answer(asked, hits, self.folder, encoder, choices)
+        answer = by.answer(found.plan.query, evidence, self.folder, encoder, choices)
+        return replace(answer, plan=found.plan.to_json(), notes=(*answer.notes, *found.notes))
 
     def projected(self, encoder: str) -> Projected:
         """Texts as vectors in the space of ``encoder``, by a projection this index was opened with.
@@ -301,6 +336,8 @@ class Index:
     def close(self) -> None:
         """Give memory back."""
         self._encoders.close()
+        while self._models:
+            self._models.pop().close()
         self.folder.close()
 
     def __enter__(self) -> Self:
@@ -314,42 +351,13 @@ class Index:
     ) -> None:
         self.close()
 
-    def _query(
-        self,
-        given: Mapping[str, Any],
-        level: str,
-        after: When,
-        before: When,
-        until: When,
-        videos: Sequence[str],
-    ) -> Query:
-        from egorag.when import parse_when
-
-        if level != "all" and level not in LEVELS:
-            raise ConfigError(f"no level {level!r}{did_you_mean(level, [*LEVELS, 'all'])}")
-        return Query(
-            **given,
-            after=parse_when("after", after),
-            before=parse_when("before", before),
-            until=parse_when("until", until),
-            levels=LEVELS if level == "all" else (level,),
-            videos=tuple(self._video(v) for v in videos),
-        )
-
     def _video(self, name: str) -> str:
-        """Id of the video called ``name``: an id, the beginning of one, or a path."""
-        known = self.folder.catalog.videos()
-        found = [v.id for v in known if v.id == name or v.path == name]
-        found = found or [v.id for v in known if len(name) >= 6 and v.id.startswith(name)]
-        found = found or [v.id for v in known if Path(v.path).name == Path(name).name]
-        if len(found) != 1:
-            how = "no video" if not found else f"{len(found)} videos"
-            raise ConfigError(f"{how} called {name!r}{did_you_mean(name, [v.path for v in known])}")
-        return str(found[0])
+        return find_video(self.folder.catalog, name)
 
-    def _search(
-        self, query: Query, k: int, fuser: Fuser | None, without: Sequence[str]
-    ) -> list[Hit]:
+    def _searching(self, query: Query, methods: Methods, without: Sequence[str]) -> Search:
+        """A search with the encoders loaded that ``query`` needs."""
+        from egorag.plan.search import Search
+
         rows = self.folder.catalog.encoders()
         by_text = {bridge.text for n, bridge in self._bridges.items() if n not in without}
         able = [
@@ -359,19 +367,22 @@ class Index:
             or (query.text is not None and name in by_text)
         ]
         retriever = self._retriever(
-            {name: self._encoders.get(name) for name in able}, fuser, without
+            {name: self._encoders.get(name) for name in able}, without, methods.fuser
         )
-        hits = retriever.search(query, k)
+        for part in (methods.reranker, methods.selector):
+            if hasattr(part, "setup"):
+                part.setup(self._device)
+                self._models.append(part)
         if untimed := retriever.untimed(query):
             warnings.warn(
                 f"videos left out because their recording time is unknown: {untimed}; a manifest "
                 "can state recorded_at",
                 stacklevel=3,
             )
-        return hits
+        return Search(retriever, methods)
 
     def _retriever(
-        self, encoders: Mapping[str, Any], fuser: Fuser | None, without: Sequence[str]
+        self, encoders: Mapping[str, Any], without: Sequence[str], fuser: Fuser | None = None
     ) -> Retriever:
         from egorag.fuse.rrf import ReciprocalRank
         from egorag.retrieve.retriever import Retriever
@@ -380,20 +391,10 @@ class Index:
         return Retriever(self.folder, encoders, by, without=without, bridges=self._bridges)
 
 
-def _given(
-    text: str | None,
-    image: str | Path | None = None,
-    sound: str | Path | None = None,
-    video: str | Path | None = None,
-) -> dict[str, Any]:
-    """The parts of a query, as ``Query`` takes them."""
-    files = {"image": image, "sound": sound, "video": video}
-    if text is None and not any(path is not None for path in files.values()):
-        raise ConfigError("give query=TEXT, image=PATH, sound=PATH or video=PATH")
-    paths = {name: None if path is None else Path(path) for name, path in files.items()}
-    return {"text": text, **paths}
+def _chosen(*parts: Any) -> Methods:
+    """The methods given, in the order of the fields of ``Methods``; defaults for None."""
+    from egorag.plan.search import Methods
 
-
-def _check_k(k: object) -> None:
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise ConfigError(f"k must be a whole number from 1 up, got {k!r}")
+    names = [field.name for field in fields(Methods)]
+    given = zip(names, parts, strict=True)
+    return Methods(**{name: part for name, part in given if part is not None})

@@ -39,7 +39,7 @@ def run(settings: dict[str, Any]) -> Result:
             until=settings["until"],
             videos=videos,
             without=without,
-            fuser=registry.build("fusers", "fuser", settings["fuser"]),
+            **registry.methods(settings),
             answerer=registry.build("answerers", "answerer", settings["answerer"]),
         )
         left_out = index.left_out(settings["question"], without=without)

@@ -27,7 +27,10 @@ FREE_TEXT = frozenset(
 )  # fmt: skip
 """Keys whose values are taken as they stand."""
 
-_TUNING = re.compile(r"(benchmark|encoders\.[^.=]+|segmenter|fuser|answerer|training)\.[\w.]+=")
+_TUNING = re.compile(
+    r"(encoders\.[^.=]+|segmenter|fuser|strategy|reranker|selector|planner|answerer|training"
+    r"|benchmark)\.[\w.]+="
+)
 _KEY = re.compile(r"(?P<mark>\+\+|\+|~)?(?P<head>[^=.@/:]+)(?P<rest>[^=]*)(=(?P<value>.*))?", re.S)
 
 

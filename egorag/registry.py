@@ -15,7 +15,18 @@ from typing import Any
 
 from egorag.errors import ConfigError, EgoragError, did_you_mean
 
-GROUPS = ("benchmarks", "encoders", "segmenters", "fusers", "answerers")
+GROUPS = {
+    "encoders": "encoder",
+    "segmenters": "segmenter",
+    "fusers": "fuser",
+    "strategies": "strategy",
+    "rerankers": "reranker",
+    "selectors": "selector",
+    "planners": "planner",
+    "answerers": "answerer",
+    "benchmarks": "benchmark",
+}
+"""What the config calls one of each group."""
 
 
 @functools.cache
@@ -81,7 +92,7 @@ def build(group: str, name: str, settings: Mapping[str, Any]) -> Any:
     if not isinstance(target, str):
         raise ConfigError(
             f"{group}.{name} is not chosen in this config, so it cannot be tuned"
-            f"{did_you_mean(name, plugins(group))}. Add it first (+{group[:-1]}={name})"
+            f"{did_you_mean(name, plugins(group))}. Add it first (+{GROUPS[group]}={name})"
         )
     cls = load(group, target)
     known = inspect.signature(cls).parameters
@@ -94,3 +105,15 @@ def build(group: str, name: str, settings: Mapping[str, Any]) -> Any:
         return cls(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{group}.{name}: {error}") from error
+
+
+def methods(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The plugins that search and ask share, by name, from a command's settings.
+
+    Raises:
+        ConfigError: as ``build``.
+    """
+    return {
+        GROUPS[group]: build(group, GROUPS[group], settings[GROUPS[group]])
+        for group in ("fusers", "strategies", "rerankers", "selectors", "planners")
+    }

@@ -33,7 +33,7 @@ def run(settings: dict[str, Any]) -> Result:
         encoders=settings["encoders"],
         projections=parse_list("projections", settings["projections"]),
     ) as index:
-        hits = index.search(
+        found = index.search(
             **media,
             k=settings["k"],
             level=settings["level"],
@@ -42,17 +42,19 @@ def run(settings: dict[str, Any]) -> Result:
             until=settings["until"],
             videos=videos,
             without=without,
-            fuser=registry.build("fusers", "fuser", settings["fuser"]),
+            **registry.methods(settings),
         )
         left_out = index.left_out(**media, without=without)
-        notes = index.notes(settings["query"], videos=videos, without=without)
+        known = index.notes(settings["query"], videos=videos, without=without)
+    notes = [*found.notes, *known]
     data = {
         "query": next(value for value in media.values() if value is not None),
-        "hits": [hit.to_json() for hit in hits],
+        "hits": [hit.to_json() for hit in found],
+        "plan": found.plan.to_json(),
         "left_out": left_out,
         "notes": notes,
     }
-    return Result(data, "\n".join([hits_text(hits), *left_out_text(left_out), *notes]))
+    return Result(data, "\n".join([hits_text(found), *left_out_text(left_out), *notes]))
 
 
 if __name__ == "__main__":

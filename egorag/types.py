@@ -239,6 +239,7 @@ class Answer:
             without any counts as one that failed); None where none was asked for.
         probabilities: one per choice, summing to 1, where the answerer gives them.
         notes: what went otherwise than asked on the way to this answer.
+        plan: how the question was understood, as plain data; None where nobody asked the index.
     """
 
     text: str
@@ -250,6 +251,7 @@ class Answer:
     verified: float | None = None
     probabilities: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    plan: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.confidence <= 1.0:
@@ -268,4 +270,5 @@ class Answer:
             "verified": self.verified,
             "probabilities": None if self.probabilities is None else list(self.probabilities),
             "notes": list(self.notes),
+            "plan": None if self.plan is None else dict(self.plan),
         }

@@ -1,0 +1,81 @@
+"""From a query to hits: plan, strategy, reranker, selector, each of which a config chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+from egorag.fuse.base import Fuser
+from egorag.fuse.rrf import ReciprocalRank
+from egorag.plan.base import Literal, Plan, Planner
+from egorag.rerank.base import Reranker, Selector, Top, Unchanged
+from egorag.retrieve.base import Strategy
+from egorag.retrieve.flat import Flat
+from egorag.retrieve.retriever import Retriever
+from egorag.types import Hit, Query
+
+
+@dataclass(frozen=True)
+class Methods:
+    """How a query is searched; the defaults are those of ``configs/search.yaml``."""
+
+    fuser: Fuser = field(default_factory=ReciprocalRank)
+    strategy: Strategy = field(default_factory=Flat)
+    reranker: Reranker = field(default_factory=Unchanged)
+    selector: Selector = field(default_factory=Top)
+    planner: Planner = field(default_factory=Literal)
+
+
+@dataclass(frozen=True)
+class Found(Sequence[Hit]):
+    """What a search came to: a sequence of its hits.
+
+    Attributes:
+        hits: best first.
+        plan: how the query was understood.
+        notes: what went otherwise than asked.
+    """
+
+    hits: tuple[Hit, ...]
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, place: int | slice) -> Hit | Sequence[Hit]:
+        return self.hits[place]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Searches by ``methods`` over ``retriever``."""
+
+    retriever: Retriever
+    methods: Methods
+
+    def find(self, query: Query, k: int) -> Found:
+        """The best ``k`` scenes, by the plan made of the query.
+
+        Raises:
+            ConfigError, SpaceError: as ``Retriever.search``.
+        """
+        plan = self.methods.planner.plan(query, self.retriever.folder.catalog)
+        return Found(tuple(self.hits(plan.query, k)), plan, plan.notes)
+
+    def hits(self, query: Query, k: int) -> list[Hit]:
+        """The best ``k`` scenes for the query as it stands, without a plan."""
+        methods, folder = self.methods, self.retriever.folder
+        pool = max(k, methods.reranker.depth, methods.selector.depth)
+        found = methods.strategy.find(query, self.retriever, pool)
+        found = methods.reranker.rerank(query, found, folder)
+        return methods.selector.select(query, found, folder, k)
+
+    def evidence(self, found: Found) -> list[Hit]:
+        """What an answer is made from, by the strategy."""
+        return self.methods.strategy.evidence(found.plan.query, found.hits, self.retriever)

@@ -1,0 +1,20 @@
+"""What a strategy is: over which levels an index is searched, and what of it becomes evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from egorag.retrieve.retriever import Retriever
+from egorag.types import Hit, Query
+
+
+class Strategy(Protocol):
+    """Settings of a way to search; a frozen dataclass."""
+
+    def find(self, query: Query, retriever: Retriever, k: int) -> list[Hit]:
+        """At least the best ``k`` scenes that ``query`` may see, where there are so many; best
+        first."""
+
+    def evidence(self, query: Query, hits: Sequence[Hit], retriever: Retriever) -> list[Hit]:
+        """What an answer is made from: ``hits`` with their neighbours, within the budget."""
