@@ -48,11 +48,16 @@ def answer_text(answer: Answer) -> str:
         lines.append("choices " + ", ".join(f"{share:.2f}" for share in answer.probabilities))
     for number, citation in enumerate(answer.citations, 1):
         mark = "verified" if citation.verified else "NOT VERIFIED"
+        if citation.quote:
+            said_by = f"{citation.track} from {citation.source}"
+        else:  # of a picture, only that it is there and was shown
+            said_by, mark = citation.track, "shown to the model" if citation.verified else mark
         lines.append(
             f"  [{number}] {citation.path}  {clock(citation.span.start)} - "
-            f"{clock(citation.span.end)}  {citation.track} from {citation.source}, {mark}"
+            f"{clock(citation.span.end)}  {said_by}, {mark}"
         )
-        lines.append(f'      "{" ".join(citation.quote.split())}"')
+        if citation.quote:
+            lines.append(f'      "{" ".join(citation.quote.split())}"')
     return "\n".join(lines)
 
 

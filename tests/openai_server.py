@@ -61,6 +61,28 @@ def says(content: Any, finish: str = "stop", logprobs: Any = None, **message: An
     return Response(json.dumps(body).encode())
 
 
+def streams(*events: Any, done: bool = True, **response: Any) -> Response:
+    """A stream of server-sent events; one that is no bytes is sent as a chunk's JSON, a text as the
+    next piece of the reply."""
+    body = b"".join(_event(event) for event in events) + (b"data: [DONE]\n\n" if done else b"")
+    return Response(body, headers={"Content-Type": "text/event-stream"}, **response)
+
+
+def _event(event: Any) -> bytes:
+    if isinstance(event, bytes):
+        return event
+    if isinstance(event, str):
+        event = piece(event)
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+def piece(content: str | None, finish: str | None = None, **choice: Any) -> Asked:
+    """A chunk of a streamed chat completion."""
+    delta = {} if content is None else {"content": content}
+    chosen = {"index": 0, "delta": delta, "finish_reason": finish, **choice}
+    return {"id": "1", "object": "chat.completion.chunk", "choices": [chosen]}
+
+
 def refuses(status: int, message: str, param: str | None = None, **headers: str) -> Response:
     """An error in the API's form."""
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}

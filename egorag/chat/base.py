@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
+
+Listener: TypeAlias = Callable[[str | None], None]
+"""Gets the pieces of a reply's text as they come, and None where one begins, perhaps anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class ChatModel(Protocol):
         self, messages: Sequence[Mapping[str, Any]], shape: Mapping[str, Any]
     ) -> Completion:
         """The reply to ``messages`` (role, content), of the JSON schema ``shape`` if it can.
+
+        A content is a text, or a list of parts: ``{"type": "text", "text": str}`` and, where the
+        model sees, ``{"type": "image", "image": uint8 [H, W, 3]}`` (RGB).
 
         Raises:
             ServerError: there is none.

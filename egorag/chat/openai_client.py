@@ -2,7 +2,7 @@
 
 The client retries what may pass (no connection, 408, 409, 429 after the server's ``Retry-After``,
 5xx). What a server refuses for good is given up one by one, each told in ``notes``: the JSON
-schema, then any response format; a parameter that its error names.
+schema, then any response format; a parameter that its error names; streaming.
 """
 
 from __future__ import annotations
@@ -10,18 +10,30 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from egorag.chat.base import Completion, read_tokens
+from egorag.chat.base import Completion, Listener, read_tokens
+from egorag.chat.events import events
+from egorag.chat.sent import has_pictures, sent
+from egorag.chat.streamed import BrokenOffError, ToldError, assembled
 from egorag.errors import ConfigError, MissingPackageError, ServerError
 from egorag.terminal import plain
 
 LARGEST = 16 * 2**20
 """Bytes of a response that are read."""
 FORMATS = ("json_schema", "json_object", "text")
+_NAMED = {
+    "logprobs": "top_logprobs",
+    "seed": "",
+    "temperature": "",
+    "max_tokens": "",
+    "stream_options": "",
+    "stream": "stream_options",
+}
+"""What a server may refuse by name, and what goes with it; the longer of two names first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +54,18 @@ class Server:
 
 @dataclass
 class Chat:
-    """A connection for a few requests. ``notes`` is what the server made us give up."""
+    """A connection for a few requests. ``notes`` is what the server made us give up.
+
+    With ``listen``, replies are streamed to it; they are bounded in time and size all the same.
+    """
 
     server: Server
     parameters: dict[str, Any]
+    listen: Listener | None = None
     notes: list[str] = field(default_factory=list)
     _format: str = FORMATS[0]
     _key: str = field(default="none", repr=False)
+    _pictures: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -79,6 +96,8 @@ class Chat:
         if not name:  # what the environment says of an account is for no other server
             self._client.organization = self._client.project = None
         self._openai, self._httpx = openai, httpx2
+        if self.listen is not None:
+            self.parameters |= {"stream": True, "stream_options": {"include_usage": True}}
 
     def __enter__(self) -> Self:
         return self
@@ -100,21 +119,23 @@ class Chat:
             ServerError: no usable response; says why and what to do.
         """
         broken = 0
+        self._pictures = has_pictures(messages)
+        messages = sent(messages)
         while True:  # each turn gives something up or counts as one that broke
             try:
-                return self._completion(self._body(messages, shape))
+                return self._ask(messages, shape)
             except self._openai.APIStatusError as error:
                 if not self._give_up(error):
                     raise self._error(error) from error
-            except self._httpx.HTTPError as error:  # while the body came, where no one retries
+            except (self._httpx.HTTPError, BrokenOffError) as error:
+                # While the body came, where the client does not try again.
                 broken += 1
                 if broken > self.server.retries:
                     raise self._error(error) from error
             except self._openai.OpenAIError as error:
                 raise self._error(error) from error
 
-    def _body(self, messages: Sequence[Mapping[str, Any]], shape: Mapping[str, Any]) -> bytes:
-        """The response, read within the time limit and no further than ``LARGEST``."""
+    def _ask(self, messages: Sequence[Mapping[str, Any]], shape: Mapping[str, Any]) -> Completion:
         formats: dict[str, dict[str, Any]] = {
             "json_schema": {"name": "reply", "strict": True, "schema": shape}
         }
@@ -122,42 +143,47 @@ class Chat:
         if self._format != "text":
             named = {self._format: formats[self._format]} if self._format in formats else {}
             given["response_format"] = {"type": self._format, **named}
-        body = bytearray()
+        read = bytearray()
         asking = self._client.chat.completions.with_streaming_response.create(
             model=self.server.model, messages=messages, **given
         )
         with asking as response:
-            ends = time.monotonic() + self.server.timeout
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise ServerError(
-                        f"{self.server.base_url} sent more than {LARGEST} bytes for one reply"
-                    )
-                if time.monotonic() > ends:
-                    raise ServerError(self._slow())
-        return bytes(body)
+            chunks = self._chunks(response, read)
+            streams = response.headers.get("content-type", "").startswith("text/event-stream")
+            try:
+                if streams and self.listen is not None:
+                    return _completion(assembled(events(chunks), self.listen))
+                for _ in chunks:
+                    pass
+                return _completion(json.loads(read))
+            except ToldError as error:
+                told = self._hidden(plain(str(error))[:300])
+                raise ServerError(
+                    f"{self.server.base_url} broke off its reply with the error {told!r}"
+                ) from error
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                begins = self._hidden(plain(read[:80].decode(errors="replace")))
+                raise ServerError(
+                    f"{self.server.base_url} answers with something that is no chat completion "
+                    f"({begins!r}); does the address end in /v1?"
+                ) from error
 
-    def _completion(self, body: bytes) -> Completion:
-        try:
-            reply = json.loads(body)
-            choice = reply["choices"][0]
-            message = choice["message"]
-            content, refusal = message.get("content"), message.get("refusal")
-            logprobs = choice.get("logprobs")
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise ServerError(
-                f"{self.server.base_url} answers with something that is no chat completion "
-                f"({self._hidden(plain(body[:80].decode(errors='replace')))!r}); does the address "
-                "end in /v1?"
-            ) from error
-        return Completion(
-            text=content if isinstance(content, str) else "",
-            cut=choice.get("finish_reason") == "length",
-            tokens=read_tokens(logprobs.get("content") if isinstance(logprobs, dict) else None),
-            refusal=plain(refusal[:300]) if isinstance(refusal, str) else "",
-            used=_used(reply),
-        )
+    def _chunks(self, response: Any, read: bytearray) -> Iterator[bytes]:
+        """The response, within the time limit and no further than ``LARGEST``; also into ``read``.
+
+        Raises:
+            ServerError: it takes longer or is larger.
+        """
+        ends = time.monotonic() + self.server.timeout
+        for chunk in response.iter_bytes():
+            read += chunk
+            if len(read) > LARGEST:
+                raise ServerError(
+                    f"{self.server.base_url} sent more than {LARGEST} bytes for one reply"
+                )
+            if time.monotonic() > ends:
+                raise ServerError(self._slow())
+            yield chunk
 
     def _give_up(self, error: Any) -> bool:
         """Change what the server refused; False where nothing is left to change."""
@@ -165,10 +191,10 @@ class Chat:
         about_format = any(word in said for word in ("response_format", "json_", "grammar"))
         if error.status_code not in (400, 422) and not (error.status_code >= 500 and about_format):
             return False
-        for name in ("logprobs", "seed", "temperature", "max_tokens"):
+        for name, bound in _NAMED.items():
             if name in said and name in self.parameters and not about_format:
                 value = self.parameters.pop(name)
-                self.parameters.pop("top_logprobs" if name == "logprobs" else name, None)
+                self.parameters.pop(bound, None)
                 used = "left out"
                 if name == "max_tokens":  # what newer models of OpenAI call it
                     self.parameters["max_completion_tokens"] = value
@@ -189,6 +215,11 @@ class Chat:
             return ServerError(self._slow())
         if isinstance(error, api.APIStatusError):
             return ServerError(f"{server.base_url} answers {self._status(error)}")
+        if isinstance(error, BrokenOffError):
+            return ServerError(
+                f"{server.base_url} ended its stream before the reply, {server.retries} retries "
+                f"included; is it running well, or does {server.called}.stream=false help?"
+            )
         cause = error.__cause__ or error
         what = plain(str(cause)) or type(cause).__name__
         return ServerError(
@@ -213,6 +244,8 @@ class Chat:
             )
         elif code in (400, 413, 422):
             advice = f"if the request is too long, lower {server.called}.evidence_tokens"
+            if self._pictures:
+                advice += f"; if the model takes no pictures, {server.called}.frames=0"
         elif 300 <= code < 400:
             advice = "it points elsewhere, which is not followed; give the final address"
         else:
@@ -228,6 +261,20 @@ class Chat:
             f"{self.server.retries} retries; raise {self.server.called}.timeout or lower "
             f"{self.server.called}.max_tokens"
         )
+
+
+def _completion(reply: Any) -> Completion:
+    choice = reply["choices"][0]
+    message = choice["message"]
+    content, refusal = message.get("content"), message.get("refusal")
+    logprobs = choice.get("logprobs")
+    return Completion(
+        text=content if isinstance(content, str) else "",
+        cut=choice.get("finish_reason") == "length",
+        tokens=read_tokens(logprobs.get("content") if isinstance(logprobs, dict) else None),
+        refusal=plain(refusal[:300]) if isinstance(refusal, str) else "",
+        used=_used(reply),
+    )
 
 
 def _used(reply: Mapping[str, Any]) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from egorag.chat.base import Listener
     from egorag.chat.openai_client import Chat
 
 
@@ -50,24 +51,18 @@ class ServerSettings:
                 "api_key_env must be the name of an environment variable in capitals, as "
                 "OPENAI_API_KEY, never the key itself"
             )
-        self.check_whole(retries=0, max_tokens=1)
+        check_whole(self, retries=0, max_tokens=1)
         if not 0 < self.timeout < math.inf:
             raise ValueError(f"timeout must be a positive number of seconds, got {self.timeout}")
         if not 0 <= self.temperature <= 2:
             raise ValueError(f"temperature must lie in 0..2, got {self.temperature}")
 
-    def check_whole(self, **least: int) -> None:
-        """Raise ValueError unless each named setting is a whole number from its least up."""
-        for name, lowest in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise ValueError(f"{name} must be a whole number from {lowest} up, got {value!r}")
-
-    def connect(self, called: str, **parameters: Any) -> Chat:
+    def connect(self, called: str, listen: Listener | None = None, **parameters: Any) -> Chat:
         """A chat with the server; use ``with``.
 
         Args:
             called: what the config calls these settings (``answerer``), for messages.
+            listen: gets each piece of a reply as it comes.
             parameters: sent besides those of the settings.
 
         Raises:
@@ -80,7 +75,15 @@ class ServerSettings:
             self.base_url, self.model, self.api_key_env, self.timeout, self.retries, called
         )
         own = {"temperature": self.temperature, "seed": self.seed, "max_tokens": self.max_tokens}
-        return Chat(server, own | parameters)
+        return Chat(server, own | parameters, listen)
+
+
+def check_whole(settings: object, **least: int) -> None:
+    """Raise ValueError unless each named setting is a whole number from its least up."""
+    for name, lowest in least.items():
+        value = getattr(settings, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise ValueError(f"{name} must be a whole number from {lowest} up, got {value!r}")
 
 
 def _is_address(text: str) -> bool:

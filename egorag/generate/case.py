@@ -42,17 +42,19 @@ class Case:
         Its confidence is what the model says of itself times the share of its sentences that have
         a verified citation.
         """
-        shape = schema()
+        shape = schema(pictures=self._sees)
         got = self.chat.complete(messages(self.question, self.scenes, shape), shape)
         reply = parse(got.text)
-        if reply is None:
-            return self._abstain(_unusable(got))
+        return self._abstain(_unusable(got)) if reply is None else self.judge(reply)
+
+    def judge(self, reply: Reply) -> Answer:
+        """The answer in sentences that a reply comes to; see ``tell``."""
         checked = check(reply.claims, self.scenes, self.query, self.catalog)
         sure = reply.confidence * checked.supported
         if not reply.answerable:
             return self._abstain("the model finds none in the evidence", 0.0, checked.share)
         if not checked.citations:
-            return self._abstain("no quote could be verified", 0.0, checked.share)
+            return self._abstain(f"no {self._cites} could be verified", 0.0, checked.share)
         if sure < self.abstain_below:
             return self._abstain(self._weak(sure), sure, checked.share)
         return Answer(
@@ -89,7 +91,7 @@ class Case:
         if 2 * sum(not vote.reply.answerable for vote in votes) > len(votes):
             reason = "the model finds none in the evidence"
         elif not citations:
-            reason = "no quote for the likeliest choice could be verified"
+            reason = f"no {self._cites} for the likeliest choice could be verified"
         else:
             reason = self._weak(shares[best]) if shares[best] < self.abstain_below else ""
         if reason:
@@ -109,7 +111,7 @@ class Case:
     def _votes(self, distinct: Sequence[str], count: int, seed: int) -> list[_Vote]:
         """A vote per order shown; what fails after the first request is noted."""
         letters = LETTERS[: len(distinct)]
-        shape = schema(letters)
+        shape = schema(letters, self._sees)
         votes: list[_Vote] = []
         for number, order in enumerate(orders(len(distinct), count, seed), 1):
             shown = {letter: distinct[i] for letter, i in zip(letters, order, strict=True)}
@@ -132,6 +134,14 @@ class Case:
             checked = check(reply.claims, self.scenes, self.query, self.catalog)
             votes.append(_Vote(reply, checked, shares))
         return votes
+
+    @property
+    def _sees(self) -> bool:
+        return any(scene.pictures for scene in self.scenes)
+
+    @property
+    def _cites(self) -> str:
+        return "quote or picture" if self._sees else "quote"
 
     def _weak(self, sure: float) -> str:
         return f"confidence {sure:.2f}, needed {self.abstain_below:.2f}"

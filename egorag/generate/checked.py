@@ -1,17 +1,18 @@
 """Sentences of a language model with their citations checked; what fails is removed and marked.
 
 A verified citation shows that its quote stands in the evidence it names, at that time and before
-the cut-off. That the sentence follows from the quote is not checked.
+the cut-off. That the sentence follows from the quote is not checked. A verified citation of a
+picture shows less: that the model was shown this picture of that scene, at that time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 
-from egorag.generate.citations import verify
+from egorag.generate.citations import SEEN, verify
 from egorag.generate.numbered import NumberedScene
 from egorag.generate.passages import Passage
 from egorag.generate.reply import Claim
@@ -61,18 +62,38 @@ def check(
     with catalog.snapshot():
         for claim in claims:
             marks: list[int] = []
-            for number, quote in claim.citations:
+            for by, number, said_of_it in _cited(claim):
                 scene = by_number.get(number)
-                found = None if scene is None else cite(scene, quote, query, catalog)
+                found = None if scene is None else by(scene, said_of_it, query, catalog)
                 if found is not None:
                     held += 1
                     marks.append(numbers.setdefault(found, len(numbers) + 1))
-            given += max(1, len(claim.citations))
+            given += max(1, len(claim.citations) + len(claim.seen))
             supported += bool(marks)
             shown = "".join(f"[{n}]" for n in dict.fromkeys(marks)) or UNVERIFIED
             said.append(f"{claim.text} {shown}")
     share = supported / len(claims) if claims else 0.0
     return Checked(" ".join(said), tuple(numbers), given, held, share)
+
+
+def _cited(claim: Claim) -> Iterator[tuple[Callable[..., Citation | None], int, str]]:
+    yield from ((cite, number, quote) for number, quote in claim.citations)
+    yield from ((cite_picture, number, time) for number, time in claim.seen)
+
+
+def cite_picture(
+    scene: NumberedScene, time: str, query: Query, catalog: Catalog
+) -> Citation | None:
+    """The part of a scene that a picture of it stands for, cited by the picture's time; None if no
+    picture of that time was shown. Milliseconds may be left out.
+
+    Its track is ``SEEN`` and its quote is empty.
+    """
+    for picture in scene.pictures:
+        if time in (picture.clock, picture.clock.partition(".")[0]):
+            cited = Citation(scene.video, scene.path, picture.span, "", SEEN)
+            return verify(cited, catalog, query)
+    return None
 
 
 def cite(scene: NumberedScene, quote: str, query: Query, catalog: Catalog) -> Citation | None:

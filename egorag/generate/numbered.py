@@ -7,12 +7,13 @@ Each scene is one line of JSON, so nothing in a text can end its line or close i
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from egorag.generate.evidence import gather, touches
 from egorag.generate.passages import Passage
+from egorag.generate.pictures import Picture
 from egorag.spans import Span, clock
 from egorag.store.catalog import Catalog
 from egorag.terminal import plain
@@ -29,6 +30,7 @@ class NumberedScene:
     Attributes:
         number: from 1, as citations name it.
         passages: what it says, in time order: whole sentences, so they may reach over its edges.
+        pictures: what a model that sees gets besides, in time order.
     """
 
     number: int
@@ -36,9 +38,14 @@ class NumberedScene:
     path: str
     span: Span
     passages: tuple[Passage, ...]
+    pictures: tuple[Picture, ...] = ()
 
-    def line(self) -> str:
-        """One line of JSON."""
+    def line(self, called: str | None = None) -> str:
+        """One line of JSON.
+
+        Args:
+            called: the name of its video, in place of its file's.
+        """
         texts: dict[str, list[list[str]]] = {}
         for passage in self.passages:
             said = texts.setdefault(passage.track, [])
@@ -46,7 +53,7 @@ class NumberedScene:
         return data(
             {
                 "scene": self.number,
-                "video": plain(self.path.rpartition("/")[2]),
+                "video": called or plain(self.path.rpartition("/")[2]),
                 "from": clock(self.span.start),
                 "to": clock(self.span.end),
                 "texts": texts,
@@ -69,15 +76,32 @@ def tokens(text: str) -> int:
 
 
 def numbered(
-    query: Query, hits: Sequence[Hit], catalog: Catalog, budget: int
+    query: Query,
+    hits: Sequence[Hit],
+    catalog: Catalog,
+    budget: int,
+    count: Callable[[str], int] = tokens,
 ) -> tuple[list[NumberedScene], int]:
-    """(scenes with text, how many passages of them had no room).
+    """(scenes with text in order, how many passages of them had no room); see ``fitting``."""
+    kept, dropped = fitting(query, hits, catalog, budget, count)
+    return in_order(scene for scene in kept if scene.passages), dropped
 
-    Room is given to the best hits first, to a scene's passages in time order. The scenes come by
-    video, in the order of its first hit, then in time; scenes without text are left out.
+
+def fitting(
+    query: Query,
+    hits: Sequence[Hit],
+    catalog: Catalog,
+    budget: int,
+    count: Callable[[str], int] = tokens,
+) -> tuple[list[NumberedScene], int]:
+    """(scenes whose line has room, best first and not numbered yet; how many passages had none).
+
+    Room is given to the best hits first, to a scene's passages in time order. A scene without text
+    takes none.
 
     Args:
-        budget: tokens of all their lines together.
+        budget: tokens of the lines of all scenes with text together.
+        count: the tokens of a text.
     """
     found = gather(query, hits, catalog)
     kept: list[NumberedScene] = []
@@ -85,20 +109,23 @@ def numbered(
     for hit in hits:
         scene = NumberedScene(len(hits), hit.scene.video, hit.path, hit.scene.span, ())
         own = [p for p in found if p.video == scene.video and touches(p.span, scene.span)]
-        left = budget - tokens(scene.line())
-        fitting: list[Passage] = []
+        left = budget - count(scene.line())
+        fits: list[Passage] = []
         for passage in own:
-            cost = tokens(data([clock(passage.span.start), passage.text, passage.track]))
+            cost = count(data([clock(passage.span.start), passage.text, passage.track]))
             if cost <= left:
                 left -= cost
-                fitting.append(passage)
-        dropped += len(own) - len(fitting)
-        if fitting:
+                fits.append(passage)
+        dropped += len(own) - len(fits)
+        if fits:
             budget = left
-            kept.append(NumberedScene(0, scene.video, scene.path, scene.span, tuple(fitting)))
+        kept.append(replace(scene, passages=tuple(fits)))
+    return kept, dropped
+
+
+def in_order(scenes: Iterable[NumberedScene]) -> list[NumberedScene]:
+    """Numbered from 1 by video, in the order of its first scene here, then in time."""
+    kept = list(scenes)
     videos = list(dict.fromkeys(scene.video for scene in kept))
     kept.sort(key=lambda scene: (videos.index(scene.video), scene.span))
-    return [
-        NumberedScene(number, s.video, s.path, s.span, s.passages)
-        for number, s in enumerate(kept, 1)
-    ], dropped
+    return [replace(scene, number=number) for number, scene in enumerate(kept, 1)]

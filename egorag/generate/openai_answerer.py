@@ -1,84 +1,55 @@
-"""Answers by a language model on any OpenAI-compatible server: vLLM, Ollama, llama.cpp, OpenAI.
-
-The model sees the evidence as numbered scenes and replies by a JSON schema: sentences, each with
-citations. Each citation is checked against the index (``checked.py``), so a made-up one is never
-shown, and text in a video that talks the model into something else gains nothing but an abstention.
-"""
+"""Answers by a language model on any OpenAI-compatible server: vLLM, Ollama, llama.cpp, OpenAI."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from egorag.chat.settings import ServerSettings
-from egorag.errors import ConfigError
-from egorag.generate.base import TextEncoder
-from egorag.generate.case import Case
-from egorag.generate.numbered import numbered
-from egorag.generate.question import asked
-from egorag.generate.reply import LETTERS
-from egorag.store.folder import IndexFolder
-from egorag.types import Answer, Hit, Query
-
-LONGEST = 8000
-"""Characters of a question or choice that are sent."""
+from egorag.chat.base import ChatModel
+from egorag.chat.settings import ServerSettings, check_whole
+from egorag.generate.live import Live
+from egorag.generate.model_answerer import ModelAnswerer
+from egorag.generate.seen import Look
 
 
 @dataclass(frozen=True)
-class OpenAI(ServerSettings):
-    """Asks a language model and checks what it cites, or abstains.
+class OpenAI(ModelAnswerer, ServerSettings):
+    """Asks a server; see ``ModelAnswerer`` for what becomes of its reply.
 
-    The confidence of an open answer is what the model says of itself times the share of its
-    sentences that have a verified citation; of a choice, its mean probability over the orders
-    shown. Neither is calibrated. ``seed`` also draws the orders of choices.
+    ``evidence_tokens`` are guessed at three bytes a token.
 
     Attributes:
-        evidence_tokens: what the evidence may take of the model's context, by a rather high guess
-            of three bytes a token; the best hits go first.
-        orders: in how many orders choices are shown, each a request; as many as there are choices
-            cancels a liking for a letter or place.
-        abstain_below: the confidence below which no answer is given; 0 always answers.
+        stream: whether the sentences of an open answer are shown on stderr while they come, before
+            they are checked; None where that is a terminal.
+        frames: pictures of the evidence that are sent, at most; 0 sends none.
+        size: pixels of a picture's longer side.
     """
 
-    evidence_tokens: int = 6000
-    orders: int = 4
-    abstain_below: float = 0.0
+    stream: bool | None = None
+    frames: int = 0
+    size: int = 512
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_whole(evidence_tokens=1, orders=1)
-        if not 0 <= self.abstain_below <= 1:
-            raise ValueError(f"abstain_below must lie in 0..1, got {self.abstain_below}")
+        ServerSettings.__post_init__(self)
+        ModelAnswerer.__post_init__(self)
+        check_whole(self, frames=0, size=32)
+        if self.stream not in (True, False, None):
+            raise ValueError(f"stream must be true, false or null, got {self.stream!r}")
 
-    def answer(
-        self,
-        query: Query,
-        hits: Sequence[Hit],
-        folder: IndexFolder,
-        encoder: TextEncoder | None = None,
-        choices: Sequence[str] | None = None,
-    ) -> Answer:
-        """See ``Answerer``.
+    @contextlib.contextmanager
+    def chat(self, choosing: bool) -> Iterator[ChatModel]:
+        """A connection that is closed afterwards."""
+        wanted = sys.stderr.isatty() if self.stream is None else self.stream
+        live = Live() if wanted and not choosing else None
+        likeliest = {"logprobs": True, "top_logprobs": 20} if choosing else {}
+        with self.connect("answerer", live, **likeliest) as chat:
+            try:
+                yield chat
+            finally:
+                if live is not None:
+                    live.end()
 
-        Raises:
-            ConfigError: an empty question, choices that cannot be asked for, no key.
-            MissingPackageError: the package openai is not installed.
-            ServerError: the server cannot be reached, refuses, or sends no chat completion.
-        """
-        question, options = asked(query, choices, LONGEST)
-        if len(set(options)) > len(LETTERS):
-            raise ConfigError(f"choices may be {len(LETTERS)} at most, got {len(set(options))}")
-        scenes, dropped = numbered(query, hits, folder.catalog, self.evidence_tokens)
-        if not scenes:
-            small = f"no text fits into answerer.evidence_tokens={self.evidence_tokens}"
-            reason = small if dropped else "the evidence holds no text"
-            return Answer(f"No answer: {reason}.", True, 0.0, (), tuple(hits))
-        likeliest = {"logprobs": True, "top_logprobs": 20} if options else {}
-        with self.connect("answerer", **likeliest) as chat:
-            if dropped:
-                chat.notes.append(
-                    f"{dropped} texts of the evidence had no room in answerer.evidence_tokens="
-                    f"{self.evidence_tokens}"
-                )
-            case = Case(question, query, hits, folder.catalog, scenes, chat, self.abstain_below)
-            return case.choose(options, self.orders, self.seed) if options else case.tell()
+    def look(self) -> Look | None:
+        return Look(self.frames, self.size) if self.frames else None

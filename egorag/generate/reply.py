@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,16 @@ _STARTS = 20  # places in a reply at which a JSON object is looked for
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence of a reply with its citations as (number of a scene, quote)."""
+    """A sentence of a reply.
+
+    Attributes:
+        citations: (number of a scene, quote).
+        seen: pictures it cites as (number of a scene, time as it was told).
+    """
 
     text: str
     citations: tuple[tuple[int, str], ...]
+    seen: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,15 @@ class Reply:
     choice: str | None = None
 
 
-def schema(letters: Sequence[str] = ()) -> dict[str, Any]:
+def schema(letters: Sequence[str] = (), pictures: bool = False) -> dict[str, Any]:
     """The JSON schema of a reply; every key required, none besides, as strict servers want it.
 
     Args:
         letters: of the choices; none for an open question.
+        pictures: a citation may name the time of a picture in place of a quote.
     """
-    citation = _object(scene={"type": "integer"}, quote={"type": "string"})
+    time = {"time": {"type": "string"}} if pictures else {}
+    citation = _object(scene={"type": "integer"}, quote={"type": "string"}, **time)
     sentence = _object(text={"type": "string"}, citations={"type": "array", "items": citation})
     # The sentences come before the choice, so that the choice follows from them.
     keys: dict[str, Any] = {
@@ -83,20 +91,26 @@ def parse(text: str, letters: Sequence[str] = ()) -> Reply | None:
     >>> parse('Sure! {"answerable": false, "sentences": "none"}')
     Reply(answerable=False, claims=(), confidence=1.0, choice=None)
     """
+    for found in objects(text):
+        if {"answerable", "sentences", "choice"} & set(found):
+            return _reply(found, letters)
+    return None
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """The outermost JSON objects in ``text``, whatever stands between them."""
     body = _THOUGHT.sub("", text[:LONGEST])
     at = 0
     for _ in range(_STARTS):
         at = body.find("{", at)
         if at < 0:
-            break
+            return
         try:
             found, at = json.JSONDecoder().raw_decode(body, at)
         except (ValueError, RecursionError):
             at += 1
             continue
-        if {"answerable", "sentences", "choice"} & set(found):
-            return _reply(found, letters)
-    return None
+        yield found
 
 
 def _reply(found: Mapping[str, Any], letters: Sequence[str]) -> Reply:
@@ -118,14 +132,18 @@ def _claim(item: Any) -> Claim:
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
         return Claim("", ())
     cited: list[tuple[int, str]] = []
+    seen: list[tuple[int, str]] = []
     for citation in _list(item.get("citations"))[:CITATIONS]:
         named = citation if isinstance(citation, dict) else {}
-        scene, quote = named.get("scene"), named.get("quote")
-        if isinstance(scene, int) and not isinstance(scene, bool) and isinstance(quote, str):
-            cited.append((scene, plain(quote[:CHARACTERS])))
-        else:
+        scene, quote, time = (named.get(key) for key in ("scene", "quote", "time"))
+        if not isinstance(scene, int) or isinstance(scene, bool) or not isinstance(quote, str):
             cited.append((0, ""))  # no scene has this number: one that cannot be verified
-    return Claim(plain(_MARKS.sub("", item["text"][:CHARACTERS])), tuple(cited))
+        elif not quote.strip() and isinstance(time, str):
+            seen.append((scene, plain(time[:CHARACTERS])))
+        else:
+            cited.append((scene, plain(quote[:CHARACTERS])))
+    text = plain(_MARKS.sub("", item["text"][:CHARACTERS]))
+    return Claim(text, tuple(cited), tuple(seen))
 
 
 def _list(value: Any) -> list[Any]:
