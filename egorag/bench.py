@@ -80,7 +80,7 @@ def _asking(settings: dict[str, Any]) -> Asking:
         k=settings["k"],
         level=settings["level"],
         without=parse_list("without", settings["without"]),
-        fuser=registry.build("fusers", "fuser", settings["fuser"]),
+        methods=registry.methods(settings),
         answerer=registry.build("answerers", "answerer", settings["answerer"]),
     )
 

@@ -41,7 +41,8 @@ class Item:
         relevant: where the answer lies, as far as the owners tell (the oracle's evidence).
         window: the stretch of the one video that it is asked of; None for all of it.
         until: the causal cut-off, see ``Query.until``.
-        labels: categories that scores are broken down by, e.g. ``{"task": "counting"}``.
+        labels: categories that scores are broken down by, e.g. ``{"task": "counting"}``; an item
+            of several labels counts for each.
 
     Raises:
         ValueError: an answer out of range, a window over several videos.
@@ -56,7 +57,7 @@ class Item:
     relevant: tuple[Relevant, ...] = ()
     window: Span | None = None
     until: float | datetime | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.answer, int) and not 0 <= self.answer < len(self.choices):

@@ -239,10 +239,8 @@ def find_media(folder: Path, names: Iterable[str]) -> tuple[Media, ...]:
         ConfigError: the folder is not there, or two files have one wanted name.
     """
     wanted = dict.fromkeys(names)
-    if not folder.is_dir():
-        raise ConfigError(f"the media folder {str(folder)!r} does not exist")
     known: dict[str, list[Path]] = {}
-    for path in _media_under(folder):
+    for path in media_under(folder):
         for name in {path.name, path.stem}:
             known.setdefault(name, []).append(path)
     found = []
@@ -298,7 +296,14 @@ def seconds(value: str) -> float:
     return total
 
 
-def _media_under(folder: Path) -> Iterator[Path]:
+def media_under(folder: Path) -> Iterator[Path]:
+    """Every media file below the folder, in order, hidden ones apart.
+
+    Raises:
+        ConfigError: no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"the media folder {str(folder)!r} does not exist")
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.suffix.lower() in MEDIA_SUFFIXES and not hidden and path.is_file():

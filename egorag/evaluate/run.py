@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from egorag.types import LEVELS, Hit, Scene
 
 if TYPE_CHECKING:
     from egorag.api import Index
-    from egorag.fuse.base import Fuser
     from egorag.generate.base import Answerer
 
 MAIN = {"retrieval": "ndcg@{k}", "choice": "accuracy", "moments": "R1@0.5", "boundaries": "f1"}
@@ -32,13 +31,14 @@ class Asking:
     """How items are asked; the names are those of ``search`` and ``ask``.
 
     Attributes:
+        methods: plugins that both take, by keyword: ``{"fuser": ReciprocalRank()}``.
         tolerance: microseconds by which a scene boundary may be missed.
     """
 
     k: int = 10
     level: str = "scene"
     without: tuple[str, ...] = ()
-    fuser: Fuser | None = None
+    methods: Mapping[str, Any] = field(default_factory=dict)
     answerer: Answerer | None = None
     tolerance: int = to_us(0.5)
 
@@ -131,19 +131,29 @@ class _Session:
         return {name: self.index.scenes(id, level) for name, id in self.corpus.ids.items()}
 
     def _limits(self, item: Item) -> dict[str, Any]:
-        window = item.window
+        after, before = self._window(item)
         return {
             "k": self.asking.k,
             "videos": [self.corpus.ids[name] for name in item.videos],
-            "after": None if window is None else to_seconds(window.start),
-            "before": None if window is None else to_seconds(window.end),
+            "after": after,
+            "before": before,
             "until": item.until,
             "without": self.asking.without,
-            "fuser": self.asking.fuser,
+            **self.asking.methods,
         }
 
+    def _window(self, item: Item) -> tuple[float | None, float | None]:
+        """The stretch it is asked of, widened to the scenes that touch it: only whole scenes are
+        searched, and a stretch is often shorter than one."""
+        if item.window is None:
+            return None, None
+        scenes = [scene.span for scene in self._scenes[item.videos[0]]]
+        touched = [span for span in scenes if span.overlap(item.window)] or [item.window]
+        return to_seconds(touched[0].start), to_seconds(touched[-1].end)
+
     def _search(self, item: Item) -> list[Hit]:
-        return self.index.search(item.text, level=self.asking.level, **self._limits(item))
+        found = self.index.search(item.text, level=self.asking.level, **self._limits(item))
+        return list(found)
 
     def _retrieve(self, item: Item) -> Measured:
         hits = self._search(item)

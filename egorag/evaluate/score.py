@@ -133,8 +133,9 @@ def summarise(rows: Sequence[Row], main: str, seed: int = 0) -> Scores:
     """Means of every metric over the rows that have it, drawn by video; by category too."""
     by: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        for category, label in row.item.labels.items():
-            by[category][label].append(row)
+        for category, labels in row.item.labels.items():
+            for label in (labels,) if isinstance(labels, str) else labels:
+                by[category][label].append(row)
     return Scores(
         main,
         _means(rows, seed),
