@@ -146,6 +146,7 @@ class Scores:
         main: the metric that heads a leaderboard.
         overall: by metric; a bare number where the official one is no mean over items.
         categories: the same by category and label, e.g. ``["task"]["counting"]["accuracy"]``.
+        percent: whether the values are percent, as their owners report them.
     """
 
     main: str
@@ -153,6 +154,7 @@ class Scores:
     categories: Mapping[str, Mapping[str, Mapping[str, Interval | float]]] = field(
         default_factory=dict
     )
+    percent: bool = False
 
 
 class Benchmark(Protocol):

@@ -25,11 +25,13 @@ def result(dataset: Dataset, scores: Scores, run: Run | None) -> dict[str, Any]:
         "benchmark": dataset.name,
         "kind": dataset.kind,
         "main": scores.main,
+        "percent": scores.percent,
         "scores": _plain(scores.overall),
         "categories": {
             category: {label: _plain(values) for label, values in labels.items()}
             for category, labels in scores.categories.items()
         },
+        "from_file": run is None,
         "items": _counts(dataset, run),
         "missing_media": [] if run is None else list(dataset.missing),
         "left_out": {} if run is None else dict(run.left_out),
@@ -42,22 +44,27 @@ def text(data: Mapping[str, Any]) -> str:
     """The same, in lines: counts first, since a score means nothing without them."""
     items = data["items"]
     lines = [f"{data['benchmark']}: {items['run']} of {items['all']} items run"]
-    if items["scored"] != items["run"]:
+    if data["from_file"]:
+        lines = [f"{data['benchmark']}: {items['all']} items, from a file of predictions"]
+    elif items["scored"] != items["run"]:
         lines[0] += f", {items['scored']} scored"
     for why, count in Counter(data["left_out"].values()).most_common(SHOWN):
         lines.append(f"  left out, {count}: {plain(why)}")
     if missing := data["missing_media"]:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         lines.append(f"  media missing, {len(missing)}: {', '.join(missing[:SHOWN])}{more}")
+    unit = " (percent)" if data["percent"] else ""
     lines += ["", *_table(data["scores"], data["main"])]
+    lines[-len(data["scores"])] += unit
     for category, labels in data["categories"].items():
-        lines += ["", f"{data['main']} by {category}"]
-        width = max(len(plain(label)) for label in labels)
-        lines += [
-            f"  {plain(label):{width}}  {_number(values[data['main']])}"
-            for label, values in labels.items()
-            if data["main"] in values
-        ]
+        values = {
+            plain(label): found[data["main"]]
+            for label, found in labels.items()
+            if data["main"] in found
+        }
+        width = max(map(len, values), default=0)
+        lines += ["", f"{data['main']} by {category}"] if values else []
+        lines += [f"  {label:{width}}  {_number(value)}" for label, value in values.items()]
     return "\n".join([*lines, *(f"\n{plain(note)}" for note in data["notes"])])
 
 

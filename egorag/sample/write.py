@@ -47,7 +47,6 @@ def make(
     """
     target = Path(path)
     _check(target, seconds, scenes, seed, size, Fraction(rate), subtitles)
-    count = scenes or max(1, round(seconds / SCENE_SECONDS))
     notes = {target.with_name(f"{target.stem}.truth.json"): _as_json}
     if subtitles == "sidecar":
         notes[target.with_suffix(".srt")] = _as_srt
@@ -56,13 +55,39 @@ def make(
     from egorag.sample.mux import encode  # here, so that --help needn't load OpenCV
     from egorag.sample.world import script
 
-    truth = script(seconds, count, seed, size, Fraction(rate), subtitles)
+    truth = script(seconds, _count(seconds, scenes), seed, size, Fraction(rate), subtitles)
     for note, render in notes.items():
         with whole(note) as partial:
             partial.write_text(render(truth), encoding="utf-8", newline="\n")
     with whole(target) as partial:
         encode(partial, truth, with_subtitles=subtitles == "stream")
     return truth
+
+
+def written(
+    path: str | os.PathLike[str],
+    seconds: float = 60,
+    seed: int = 0,
+    size: tuple[int, int] = (640, 360),
+    rate: int | Fraction = 30,
+    scenes: int | None = None,
+    subtitles: Subtitles = "stream",
+) -> Truth | None:
+    """The truth of the video at ``path`` if ``make`` wrote it with these arguments, else None."""
+    from egorag.sample.world import script
+
+    target = Path(path)
+    _check(target, seconds, scenes, seed, size, Fraction(rate), subtitles)
+    truth = script(seconds, _count(seconds, scenes), seed, size, Fraction(rate), subtitles)
+    try:
+        there = target.with_name(f"{target.stem}.truth.json").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return truth if target.is_file() and there == _as_json(truth) else None
+
+
+def _count(seconds: float, scenes: int | None) -> int:
+    return scenes or max(1, round(seconds / SCENE_SECONDS))
 
 
 @contextmanager

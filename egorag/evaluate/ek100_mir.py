@@ -1,0 +1,180 @@
+"""EPIC-KITCHENS-100 multi-instance retrieval: sentences find clips, clips find sentences.
+
+Damen et al., "Rescaling Egocentric Vision" (IJCV 2022), section 4.4. ``EPIC_100_validation.csv``
+(the same bytes as ``EPIC_100_retrieval_test.csv``) holds the 9,668 clips,
+``EPIC_100_retrieval_test_sentence.csv`` the 3,842 sentences, each of which is the narration of a
+clip of the same narration_id.
+
+The official numbers need the similarity of every clip with every sentence: ``similarity=FILE``.
+Without it the scenes of an index stand for clips: a scene is right where it shares over half of
+the shorter of the two with a clip whose verb and nouns are the sentence's.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from egorag.errors import ConfigError
+from egorag.evaluate.base import Dataset, Item, Media, Relevant, Scores
+from egorag.evaluate.ek100 import TABLE, Clips, files_of, read_clips, refuse_pickle
+from egorag.evaluate.files import Annotated, Files
+from egorag.metrics.intervals import Interval, clustered
+from egorag.metrics.multi_instance import relevancy, score
+from egorag.spans import Span
+from egorag.types import TimedText
+
+SENTENCES = "EPIC_100_retrieval_test_sentence.csv"
+CLIPS = ("EPIC_100_retrieval_test.csv", TABLE)
+TEXT_ONLY = (
+    "Clips are their narrations here, as text: a bound on what words alone can find, not a score "
+    "for video."
+)
+
+Matrix = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class EK100Retrieval(Annotated):
+    """See the module.
+
+    Attributes:
+        similarity: clips by sentences; an .npy file in the order of the tables, or an .npz with the
+            names of the official submission (``sim_mat``, ``vis_ids``, ``txt_ids``).
+        text_only: search the clips' narrations as text instead of videos.
+    """
+
+    similarity: str | None = None
+    text_only: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.similarity is not None and self.limit is not None:
+            raise ValueError("limit draws queries of a run; a file of similarities is scored whole")
+
+    def read(self) -> Dataset:
+        """One query a sentence; right are the clips of its verb and nouns."""
+        files = files_of(self.folder)
+        clips, said = _read(files)
+        same: dict[Any, list[Relevant]] = defaultdict(list)
+        for at, (id, video, span) in enumerate(
+            zip(clips.ids, clips.videos, clips.spans, strict=True)
+        ):
+            one = (id, Span(0, span.duration)) if self.text_only else (video, span)
+            same[clips.verbs[at], clips.all_nouns[at]].append(Relevant(*one, 1.0))
+        items = [
+            Item(
+                clips.ids[at],
+                clips.texts[at],
+                relevant=tuple(same[clips.verbs[at], clips.all_nouns[at]]),
+            )
+            for at in said
+        ]
+        media = _narrations(clips) if self.text_only else ()
+        if not self.text_only and self.similarity is None:
+            media = self.find(dict.fromkeys(clips.videos))
+        elif not self.text_only:
+            media = tuple(Media(name) for name in dict.fromkeys(clips.videos))
+        return Dataset(
+            "ek100_mir",
+            "retrieval",
+            self.draw(items),
+            media,
+            files.sources,
+            (TEXT_ONLY,) if self.text_only else (),
+        )
+
+    def from_file(self, dataset: Dataset) -> Scores | None:
+        """mAP and nDCG in percent, from clip to sentence (v2t), back (t2v), and their mean."""
+        if self.similarity is None:
+            return None
+        clips, said = _read(files_of(self.folder))
+        nouns = [clips.all_nouns[at] for at in said]
+        right = relevancy(clips.verbs, clips.all_nouns, clips.verbs[said], nouns)
+        found = _matrix(Path(self.similarity), clips, said)
+        overall: dict[str, Interval | float] = {}
+        videos = {"v2t": clips.videos, "t2v": [clips.videos[at] for at in said]}
+        try:
+            ways = {"v2t": score(found, right), "t2v": score(found.T, right.T)}
+        except ValueError as error:
+            raise ConfigError(f"{self.similarity}: {error}") from None
+        for name, key in (("nDCG", "ndcg"), ("mAP", "average_precision")):
+            values = {way: 100 * getattr(scored, key) for way, scored in ways.items()}
+            overall[name] = float(np.mean([each.mean() for each in values.values()]))
+            for way, each in values.items():
+                overall[f"{name} {way}"] = _interval(each, videos[way], self.seed)
+        return Scores("nDCG", overall, percent=True)
+
+
+def _interval(values: npt.NDArray[np.float64], videos: Any, seed: int) -> Interval:
+    return clustered(lambda rows: float(values[rows].mean()), videos, seed=seed)
+
+
+def _read(files: Files) -> tuple[Clips, list[int]]:
+    """The clips, and for each sentence the clip whose narration it is.
+
+    Six of the published sentences stand beside another narration_id than in the table of clips;
+    the id counts, as in the official code.
+    """
+    clips = read_clips(files, *CLIPS)
+    place = {id: at for at, id in enumerate(clips.ids)}
+    said: dict[int, None] = {}
+    for row in files.table(("narration_id", "narration"), SENTENCES):
+        id = row.text("narration_id")
+        if id not in place:
+            raise row.fail(f"the narration_id {id!r} is no clip's")
+        if place[id] in said:
+            raise row.fail(f"the narration_id {id!r} is there twice")
+        said[place[id]] = None
+    return clips, list(said)
+
+
+def _narrations(clips: Clips) -> tuple[Media, ...]:
+    """Each clip as a video of its own that holds one line of text."""
+    return tuple(
+        Media(id, texts=(TimedText(Span(0, span.duration), text, "caption", "narration"),))
+        for id, span, text in zip(clips.ids, clips.spans, clips.texts, strict=True)
+    )
+
+
+def _matrix(path: Path, clips: Clips, said: list[int]) -> Matrix:
+    """Similarities [clips, sentences] in the order of the tables."""
+    refuse_pickle(path)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        held = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {"sim_mat": loaded}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"cannot read the similarities {str(path)!r}: {error}") from None
+    if "sim_mat" not in held:
+        raise ConfigError(f"{path} holds {', '.join(held) or 'nothing'}; it needs sim_mat")
+    matrix = np.asarray(held["sim_mat"])
+    shape = (len(clips.ids), len(said))
+    if matrix.shape != shape or not np.issubdtype(matrix.dtype, np.number):
+        raise ConfigError(
+            f"{path}: expected numbers, {shape[0]} clips by {shape[1]} sentences, got "
+            f"{matrix.dtype} {matrix.shape}"
+        )
+    sentences = tuple(clips.ids[at] for at in said)
+    rows = _places(path, held.get("vis_ids"), clips.ids, "vis_ids")
+    columns = _places(path, held.get("txt_ids"), sentences, "txt_ids")
+    return np.asarray(matrix[rows][:, columns], np.float64)
+
+
+def _places(path: Path, told: Any, expected: tuple[str, ...], key: str) -> Any:
+    """Where each expected id stands in the ids of a file; all in order where it has none."""
+    if told is None:
+        return slice(None)
+    place = {str(id): at for at, id in enumerate(np.asarray(told).ravel())}
+    lacking = [id for id in expected if id not in place]
+    if lacking or len(place) != len(expected):
+        raise ConfigError(
+            f"{path}: {key} must be the {len(expected)} narration_ids of the tables, each once; "
+            f"{len(lacking)} lack{f', as {lacking[0]!r}' if lacking else ''}"
+        )
+    return np.array([place[id] for id in expected])
