@@ -56,16 +56,16 @@ class Server:
 class Chat:
     """A connection for a few requests. ``notes`` is what the server made us give up.
 
-    With ``listen``, replies are streamed to it; they are bounded in time and size all the same.
+    After ``stream_to`` its replies are streamed, bounded in time and size as others are.
     """
 
     server: Server
     parameters: dict[str, Any]
-    listen: Listener | None = None
     notes: list[str] = field(default_factory=list)
     _format: str = FORMATS[0]
     _key: str = field(default="none", repr=False)
     _pictures: bool = False
+    _listen: Listener | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -96,8 +96,6 @@ class Chat:
         if not name:  # what the environment says of an account is for no other server
             self._client.organization = self._client.project = None
         self._openai, self._httpx = openai, httpx2
-        if self.listen is not None:
-            self.parameters |= {"stream": True, "stream_options": {"include_usage": True}}
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +107,11 @@ class Chat:
         trace: TracebackType | None,
     ) -> None:
         self._client.close()
+
+    def stream_to(self, listen: Listener) -> None:
+        """Have each piece of a reply as it comes."""
+        self._listen = listen
+        self.parameters |= {"stream": True, "stream_options": {"include_usage": True}}
 
     def complete(
         self, messages: Sequence[Mapping[str, Any]], shape: Mapping[str, Any]
@@ -145,14 +148,14 @@ class Chat:
             given["response_format"] = {"type": self._format, **named}
         read = bytearray()
         asking = self._client.chat.completions.with_streaming_response.create(
-            model=self.server.model, messages=messages, **given
+            model=self.server.model, messages=messages, timeout=self.server.timeout, **given
         )
         with asking as response:
             chunks = self._chunks(response, read)
             streams = response.headers.get("content-type", "").startswith("text/event-stream")
             try:
-                if streams and self.listen is not None:
-                    return _completion(assembled(events(chunks), self.listen))
+                if streams and self._listen is not None:
+                    return _completion(assembled(events(chunks), self._listen))
                 for _ in chunks:
                     pass
                 return _completion(json.loads(read))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from egorag.chat.base import Listener
     from egorag.chat.openai_client import Chat
 
 
@@ -57,12 +56,11 @@ class ServerSettings:
         if not 0 <= self.temperature <= 2:
             raise ValueError(f"temperature must lie in 0..2, got {self.temperature}")
 
-    def connect(self, called: str, listen: Listener | None = None, **parameters: Any) -> Chat:
+    def connect(self, called: str, **parameters: Any) -> Chat:
         """A chat with the server; use ``with``.
 
         Args:
             called: what the config calls these settings (``answerer``), for messages.
-            listen: gets each piece of a reply as it comes.
             parameters: sent besides those of the settings.
 
         Raises:
@@ -75,7 +73,7 @@ class ServerSettings:
             self.base_url, self.model, self.api_key_env, self.timeout, self.retries, called
         )
         own = {"temperature": self.temperature, "seed": self.seed, "max_tokens": self.max_tokens}
-        return Chat(server, own | parameters, listen)
+        return Chat(server, own | parameters)
 
 
 def check_whole(settings: object, **least: int) -> None:

@@ -44,7 +44,9 @@ class OpenAI(ModelAnswerer, ServerSettings):
         wanted = sys.stderr.isatty() if self.stream is None else self.stream
         live = Live() if wanted and not choosing else None
         likeliest = {"logprobs": True, "top_logprobs": 20} if choosing else {}
-        with self.connect("answerer", live, **likeliest) as chat:
+        with self.connect("answerer", **likeliest) as chat:
+            if live is not None:
+                chat.stream_to(live)
             try:
                 yield chat
             finally:

@@ -33,7 +33,8 @@ def ask(monkeypatch):
     def one(server, timeout=5.0, retries=3):
         heard = []
         to = Server(server.url, "m", "", timeout, retries)
-        with Chat(to, {"max_tokens": 100}, heard.append) as chat:
+        with Chat(to, {"max_tokens": 100}) as chat:
+            chat.stream_to(heard.append)
             got = chat.complete([{"role": "user", "content": "Hi"}], schema())
         return got, chat.notes, heard
 
