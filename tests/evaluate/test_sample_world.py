@@ -84,10 +84,10 @@ def test_counts_are_the_script_s(folder: Path) -> None:
 
 
 def test_the_videos_are_made_once_and_anew_when_damaged(folder: Path) -> None:
-    (path, *_) = [one.path for one in read(folder, "boundaries").media]
+    path = read(folder, "boundaries").media[0].path
     assert path is not None
     made = path.stat().st_mtime_ns
-    assert [one.path for one in read(folder, "boundaries").media][0] == path
+    assert read(folder, "boundaries").media[0].path == path
     assert path.stat().st_mtime_ns == made
     note = path.with_name(f"{path.stem}.truth.json")
     note.write_text(note.read_text()[:-20])
