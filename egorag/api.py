@@ -218,6 +218,7 @@ class Index:
     ) -> Answer:
         """Answer from the index, with citations checked; abstains on weak evidence."""
         from egorag.generate.extractive import Extractive
+        from egorag.generate.numbered import cost
 
         check_k(k)
         asked = make_query(
@@ -231,11 +232,11 @@ class Index:
         methods = _chosen(fuser, strategy, reranker, selector, planner)
         search = self._searching(asked, methods, without)
         found = search.find(asked, k)
-        evidence = search.evidence(found)
+        evidence = search.evidence(found, cost)
         by: Answerer = answerer if answerer is not None else Extractive()
         encoder = self._encoders.of_text(getattr(by, "model", None))
         answer = by.answer(found.plan.query, evidence, self.folder, encoder, choices)
-        return replace(answer, plan=found.plan.to_json(), notes=(*answer.notes, *found.notes))
+        return replace(answer, plan=found.plan.to_json(), notes=(*answer.notes, *evidence.notes))
 
     def projected(self, encoder: str) -> Projected:
         """Texts as vectors in the space of ``encoder``, by a projection this index was opened with.

@@ -75,6 +75,13 @@ def tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
+def cost(query: Query, hit: Hit, catalog: Catalog) -> int:
+    """Tokens of a hit with all its text, as ``fitting`` counts them."""
+    own = [p for p in gather(query, [hit], catalog) if touches(p.span, hit.scene.span)]
+    scene = NumberedScene(1, hit.scene.video, hit.path, hit.scene.span, ())
+    return tokens(scene.line()) + sum(_room(p, tokens) for p in own) if own else 0
+
+
 def numbered(
     query: Query,
     hits: Sequence[Hit],
@@ -112,15 +119,19 @@ def fitting(
         left = budget - count(scene.line())
         fits: list[Passage] = []
         for passage in own:
-            cost = count(data([clock(passage.span.start), passage.text, passage.track]))
-            if cost <= left:
-                left -= cost
+            room = _room(passage, count)
+            if room <= left:
+                left -= room
                 fits.append(passage)
         dropped += len(own) - len(fits)
         if fits:
             budget = left
         kept.append(replace(scene, passages=tuple(fits)))
     return kept, dropped
+
+
+def _room(passage: Passage, count: Callable[[str], int]) -> int:
+    return count(data([clock(passage.span.start), passage.text, passage.track]))
 
 
 def in_order(scenes: Iterable[NumberedScene]) -> list[NumberedScene]:

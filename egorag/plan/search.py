@@ -10,7 +10,7 @@ from egorag.fuse.base import Fuser
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.plan.base import Literal, Plan, Planner
 from egorag.rerank.base import Reranker, Selector, Top, Unchanged
-from egorag.retrieve.base import Strategy
+from egorag.retrieve.base import Cost, Strategy
 from egorag.retrieve.flat import Flat
 from egorag.retrieve.retriever import Retriever
 from egorag.types import Hit, Query
@@ -76,6 +76,12 @@ class Search:
         found = methods.reranker.rerank(query, found, folder)
         return methods.selector.select(query, found, folder, k)
 
-    def evidence(self, found: Found) -> list[Hit]:
-        """What an answer is made from, by the strategy."""
-        return self.methods.strategy.evidence(found.plan.query, found.hits, self.retriever)
+    def evidence(self, found: Found, cost: Cost) -> Found:
+        """What an answer is made from, by the strategy: the hits and what lies around them.
+
+        Args:
+            cost: how many tokens a hit takes where the answerer reads it.
+        """
+        strategy, query = self.methods.strategy, found.plan.query
+        hits, notes = strategy.evidence(query, found.hits, self.retriever, cost)
+        return Found(tuple(hits), found.plan, (*found.notes, *notes))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from egorag.retrieve.retriever import Retriever
+from egorag.store.catalog import Catalog
 from egorag.types import Hit, Query
+
+Cost: TypeAlias = Callable[[Query, Hit, Catalog], int]
+"""How many tokens a hit takes where the generator reads it."""
 
 
 class Strategy(Protocol):
@@ -16,5 +20,8 @@ class Strategy(Protocol):
         """At least the best ``k`` scenes that ``query`` may see, where there are so many; best
         first."""
 
-    def evidence(self, query: Query, hits: Sequence[Hit], retriever: Retriever) -> list[Hit]:
-        """What an answer is made from: ``hits`` with their neighbours, within the budget."""
+    def evidence(
+        self, query: Query, hits: Sequence[Hit], retriever: Retriever, cost: Cost
+    ) -> tuple[list[Hit], tuple[str, ...]]:
+        """What an answer is made from: ``hits`` with their neighbours, within the budget; and
+        notes on what had no room."""

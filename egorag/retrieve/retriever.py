@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,26 +13,29 @@ import numpy.typing as npt
 from egorag.encode.base import Encoder, QueryEncoder, Vectors
 from egorag.errors import ConfigError, SpaceError, did_you_mean
 from egorag.fuse.base import Covered, Fused, Fuser, Ranking
-from egorag.retrieve.bounds import bounds, within
 from egorag.retrieve.bridges import REMEDY, Bridge
-from egorag.retrieve.snippet import snippets
+from egorag.retrieve.shown import shown
 from egorag.spaces import EmbeddingSpace
 from egorag.store.folder import IndexFolder
 from egorag.store.fulltext import has_text, search_text
-from egorag.store.scope import Int64s
+from egorag.store.scope import Int64s, Scope
 from egorag.terminal import plain
-from egorag.types import Hit, Query, Scene
+from egorag.types import Hit, Query
 
 BM25 = "bm25"
 """Name of the full-text ranking, beside the encoders' names."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Vector:
+class QueryVector:
     """A query in one space: float32 [dim]."""
 
     values: Vectors
     space: EmbeddingSpace
+
+
+QueryVectors: TypeAlias = Mapping[tuple[str, str], QueryVector]
+"""By (encoder, medium)."""
 
 
 class Retriever:
@@ -87,10 +91,27 @@ class Retriever:
         """
         if k < 1:
             raise ConfigError(f"k must be 1 or more, got {k}")
-        vectors = self._embed(query)
+        vectors = self.embed(query)
         with self.folder.catalog.snapshot():
-            rankings = self._rankings(query, vectors, max(k, self.depth))
-            return self._hits(query, self.fuser.fuse(rankings), k)
+            return shown(query, self.ranked(query, vectors, k)[:k], self.folder.catalog)
+
+    def ranked(
+        self, query: Query, vectors: QueryVectors, k: int, scope: Scope | None = None
+    ) -> list[Fused]:
+        """The fused list in the order of ``search``, and what follows its first ``k`` as far as
+        the rankings were read. Belongs into a snapshot.
+
+        Args:
+            vectors: what ``embed`` made of the query.
+            scope: what is searched; by default all that the query may see.
+        """
+        catalog = self.folder.catalog
+        scope = scope or catalog.scope(query)
+        found = self.fuser.fuse(self._rankings(query, vectors, max(k, self.depth), scope))
+        ids = np.array([item.id for item in found], np.int64)
+        table = catalog.table()
+        order = dict(zip(ids.tolist(), table.order[np.searchsorted(table.ids, ids)], strict=True))
+        return sorted(found, key=lambda item: (-item.score, item.best_rank, order[item.id]))
 
     def rankings(self, query: Query) -> dict[str, Ranking]:
         """What ``search`` fuses: ``depth`` scenes each, and which others each one knows.
@@ -98,9 +119,9 @@ class Retriever:
         Raises:
             ConfigError, SpaceError: as ``search``.
         """
-        vectors = self._embed(query)
+        vectors = self.embed(query)
         with self.folder.catalog.snapshot():
-            return self._rankings(query, vectors, self.depth)
+            return self._rankings(query, vectors, self.depth, self.folder.catalog.scope(query))
 
     def untimed(self, query: Query) -> int:
         """How many videos a dated filter leaves out because their own date is not known."""
@@ -133,11 +154,16 @@ class Retriever:
                 )
         return notes
 
-    def _embed(self, query: Query) -> dict[tuple[str, str], _Vector]:
-        """Query vectors by (encoder, medium)."""
+    def embed(self, query: Query) -> QueryVectors:
+        """The query in every space that takes a medium of it.
+
+        Raises:
+            ConfigError: an empty text.
+            SpaceError: no encoder of the index takes a medium of the query.
+        """
         if query.text is not None and not plain(query.text):
             raise ConfigError("the query text is empty; say what to look for")
-        vectors: dict[tuple[str, str], _Vector] = {}
+        vectors: dict[tuple[str, str], QueryVector] = {}
         for medium in query.media:
             takers = [n for n, e in self.encoders.items() if e.space and medium in e.space.queries]
             others = medium == "text" and (self.bridges or BM25 not in self.without)
@@ -149,7 +175,7 @@ class Retriever:
             text = vectors.get((bridge.text, "text"))
             text = text or _embed(self._texts[bridge.text], query, "text")
             projected = bridge.projection.apply(text.values, text.space)
-            vectors[name, "text"] = _Vector(projected, bridge.projection.target)
+            vectors[name, "text"] = QueryVector(projected, bridge.projection.target)
         return vectors
 
     def _queries(self) -> dict[str, list[str]]:
@@ -173,11 +199,10 @@ class Retriever:
         )
 
     def _rankings(
-        self, query: Query, vectors: Mapping[tuple[str, str], _Vector], depth: int
+        self, query: Query, vectors: QueryVectors, depth: int, scope: Scope
     ) -> dict[str, Ranking]:
         """Rankings by name: the encoder's, with the medium where it takes several of the query."""
         catalog, index = self.folder.catalog, self.folder.vectors
-        scope = catalog.scope(query)
         names = [name for name, _ in vectors]
         found: dict[str, Sequence[tuple[int, float]]] = {}
         holds: dict[str, Callable[[Int64s], npt.NDArray[np.bool_]]] = {}
@@ -198,28 +223,7 @@ class Retriever:
         }
         return {name: Covered(pairs, known[name], floors[name]) for name, pairs in found.items()}
 
-    def _hits(self, query: Query, fused: list[Fused], k: int) -> list[Hit]:
-        catalog = self.folder.catalog
-        last = fused[:k][-1].score if fused else 0.0
-        kept = [item for item in fused if item.score >= last]
-        scenes = catalog.scenes_by_id([item.id for item in kept])
 
-        def order(pair: tuple[Fused, Scene]) -> tuple[float, int, str, int, int]:
-            item, scene = pair
-            return -item.score, item.best_rank, scene.video, scene.span.start, scene.level
-
-        best = sorted(zip(kept, scenes, strict=True), key=order)[:k]
-        videos = {scene.video: catalog.video(scene.video) for _, scene in best}
-        lines = [
-            within(catalog.texts(s.video, span=s.span), bounds(query, videos[s.video]))
-            for _, s in best
-        ]
-        return [
-            Hit(scene, videos[scene.video].path, item.score, item.parts, text)
-            for (item, scene), text in zip(best, snippets(lines, query.text), strict=True)
-        ]
-
-
-def _embed(encoder: Encoder, query: Query, medium: str) -> _Vector:
+def _embed(encoder: Encoder, query: Query, medium: str) -> QueryVector:
     assert isinstance(encoder, QueryEncoder) and encoder.space is not None
-    return _Vector(encoder.embed_query(query, medium), encoder.space)
+    return QueryVector(encoder.embed_query(query, medium), encoder.space)

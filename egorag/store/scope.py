@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -36,6 +36,10 @@ class Scope:
     def holds(self, ids: Int64s) -> npt.NDArray[np.bool_]:
         """bool [m]: which of ``ids`` (int64 [m], in any order) it allows."""
         return among(ids, self.ids)
+
+    def only(self, ids: Int64s) -> Scope:
+        """The part of it that is among ``ids`` (int64 [m], ascending)."""
+        return replace(self, ids=self.ids[among(self.ids, ids)])
 
     def __repr__(self) -> str:
         causal = ", causal" if self.causal else ""
