@@ -17,6 +17,7 @@ from egorag.types import LEVELS, Answer, Query, Scene, TimedText, Video
 if TYPE_CHECKING:
     from egorag.encode.projection import Projected
     from egorag.fuse.base import Fuser
+    from egorag.generate.agent.replay import Replayed
     from egorag.generate.base import Answerer
     from egorag.plan.base import Planner
     from egorag.plan.search import Found, Methods, Search
@@ -217,6 +218,7 @@ class Index:
         answerer: Answerer | None = None,
     ) -> Answer:
         """Answer from the index, with citations checked; abstains on weak evidence."""
+        from egorag.generate.base import Searching
         from egorag.generate.extractive import Extractive
         from egorag.generate.numbered import cost
 
@@ -234,9 +236,44 @@ class Index:
         found = search.find(asked, k)
         evidence = search.evidence(found, cost)
         by: Answerer = answerer if answerer is not None else Extractive()
-        encoder = self._encoders.of_text(getattr(by, "model", None))
+        encoder = self.text_encoder(by)
+        if isinstance(by, Searching):
+            by = by.searching(search.hits)
         answer = by.answer(found.plan.query, evidence, self.folder, encoder, choices)
         return replace(answer, plan=found.plan.to_json(), notes=(*answer.notes, *evidence.notes))
+
+    def replay(
+        self,
+        trace: str | Path,
+        *,
+        without: Sequence[str] = (),
+        fuser: Fuser | None = None,
+        strategy: Strategy | None = None,
+        reranker: Reranker | None = None,
+        selector: Selector | None = None,
+        planner: Planner | None = None,
+    ) -> Replayed:
+        """Carry out an agent's tool calls again, with its recorded replies, and compare.
+
+        Args:
+            trace: a file that ``answerer.trace`` named.
+            without, fuser, strategy, reranker, selector, planner: as in that call of ``ask``.
+
+        Raises:
+            ConfigError, StoreError: no such trace, or a damaged one.
+        """
+        from egorag.generate.agent.replay import replay
+        from egorag.generate.agent.trace import read_trace
+
+        methods = _chosen(fuser, strategy, reranker, selector, planner)
+        lines, _ = read_trace(Path(trace))
+        return replay(
+            lines, self.folder, lambda query: self._searching(query, methods, without).hits
+        )
+
+    def text_encoder(self, answerer: Answerer) -> Any | None:
+        """The text encoder that ``answerer`` is given: of its model, else the index's first."""
+        return self._encoders.of_text(getattr(answerer, "model", None))
 
     def projected(self, encoder: str) -> Projected:
         """Texts as vectors in the space of ``encoder``, by a projection this index was opened with.

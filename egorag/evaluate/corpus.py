@@ -70,7 +70,8 @@ def corpus(
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
     folder, done = cache / "indexes" / key, cache / "indexes" / f"{key}.json"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "indexes" / f"{key}.lock"):
+    # One for all: two that index at once would both make what they share.
+    with FileLock(cache / "indexes" / "lock"):
         if done.is_file():
             kept = json.loads(done.read_text(encoding="utf-8"))
             return Corpus(folder, kept["ids"], kept["failed"], built=False)

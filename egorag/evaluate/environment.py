@@ -15,10 +15,9 @@ import egorag
 
 
 def environment() -> dict[str, Any]:
-    """Version and code of egorag, Python, every installed package, the machine."""
+    """Version of egorag, Python, every installed package, the machine."""
     return {
         "egorag": egorag.__version__,
-        "code": code(),
         "python": platform.python_version(),
         "packages": packages(),
         "machine": machine(),

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from egorag.asked import make_query
 from egorag.errors import MediaError
 from egorag.evaluate.base import Dataset, Item, Media
 from egorag.evaluate.corpus import Corpus
+from egorag.evaluate.record import Outcome, RunFolder
 from egorag.evaluate.score import Row, grades, of_answer, of_cuts, of_moments, of_ranking
 from egorag.spans import to_seconds, to_us
-from egorag.types import LEVELS, Hit, Scene
+from egorag.types import LEVELS, Answer, Citation, Hit, Query, Scene
 
 if TYPE_CHECKING:
     from egorag.api import Index
@@ -24,6 +26,8 @@ MAIN = {"retrieval": "ndcg@{k}", "choice": "accuracy", "moments": "R1@0.5", "bou
 """The metric that heads a leaderboard, by kind of dataset."""
 
 Measured = tuple[dict[str, float], dict[str, Any]]
+Condition = Callable[[Item], Measured]
+"""One way to do an item: what it scored, and what came out."""
 
 
 @dataclass(frozen=True)
@@ -79,32 +83,39 @@ def ready(dataset: Dataset, corpus: Corpus) -> tuple[list[Item], dict[str, str]]
     return items, left_out
 
 
-def ask_all(
-    dataset: Dataset,
+def measured(
     items: Sequence[Item],
-    index: Index,
-    corpus: Corpus,
-    asking: Asking,
-    done: Callable[[Row], None] = lambda _: None,
-) -> list[Row]:
-    """A row for each item, in order; ``done`` is told each as it comes.
+    conditions: Mapping[str, Condition],
+    folder: RunFolder,
+    watch: Callable[[str, int], None] = lambda _, __: None,
+) -> dict[str, list[Row]]:
+    """A row for each item under each condition, in order; what ``folder`` holds is not done again.
+
+    Args:
+        watch: told the condition and the number of the row before each that is done.
 
     Raises:
         ConfigError, SpaceError, ServerError: as ``Index.search`` and ``Index.ask``.
     """
-    session = _Session(dataset, index, corpus, asking)
-    rows = []
-    for item in items:
-        began = time.monotonic()
-        values, output = session.measure(item)
-        row = Row(item, values if item.public else {}, output, time.monotonic() - began)
-        done(row)
-        rows.append(row)
+    rows: dict[str, list[Row]] = {}
+    for name, condition in conditions.items():
+        rows[name] = []
+        for number, item in enumerate(items):
+            if (name, item.id) not in folder.outcomes:
+                watch(name, number)
+                began = time.monotonic()
+                values, output = condition(item)
+                if not item.public:
+                    values = {}
+                folder.put(name, item.id, Outcome(values, output, time.monotonic() - began))
+            rows[name].append(Row(item, **vars(folder.outcomes[name, item.id])))
     return rows
 
 
 @dataclass(frozen=True)
-class _Session:
+class Session:
+    """An index that is asked the items of a dataset."""
+
     dataset: Dataset
     index: Index
     corpus: Corpus
@@ -113,9 +124,9 @@ class _Session:
     def measure(self, item: Item) -> Measured:
         """What the item scored, and what the index gave."""
         by: dict[str, Callable[[Item], Measured]] = {
-            "retrieval": self._retrieve,
+            "retrieval": self._rank,
             "choice": self._answer,
-            "moments": self._moments,
+            "moments": self._rank,
             "boundaries": self._cuts,
         }
         return by[self.dataset.kind](item)
@@ -125,12 +136,13 @@ class _Session:
         return {one.name: one for one in self.dataset.media}
 
     @cached_property
-    def _scenes(self) -> dict[str, list[Scene]]:
+    def scenes(self) -> dict[str, list[Scene]]:
         """Scenes of the level that is searched, by name in the annotations."""
         level = self.asking.level if self.asking.level in LEVELS else "scene"
         return {name: self.index.scenes(id, level) for name, id in self.corpus.ids.items()}
 
-    def _limits(self, item: Item) -> dict[str, Any]:
+    def limits(self, item: Item) -> dict[str, Any]:
+        """What binds a search for the item, as ``Index.search`` takes it."""
         after, before = self._window(item)
         return {
             "k": self.asking.k,
@@ -147,39 +159,77 @@ class _Session:
         searched, and a stretch is often shorter than one."""
         if item.window is None:
             return None, None
-        scenes = [scene.span for scene in self._scenes[item.videos[0]]]
+        scenes = [scene.span for scene in self.scenes[item.videos[0]]]
         touched = [span for span in scenes if span.overlap(item.window)] or [item.window]
         return to_seconds(touched[0].start), to_seconds(touched[-1].end)
 
-    def _search(self, item: Item) -> list[Hit]:
-        found = self.index.search(item.text, level=self.asking.level, **self._limits(item))
-        return list(found)
+    def query(self, item: Item, text: str | None = None) -> Query:
+        """The item, or another ``text`` under its limits, as a query."""
+        limits = {name: self.limits(item)[name] for name in ("after", "before", "until", "videos")}
+        media = {"text": item.text if text is None else text}
+        return make_query(self.index.folder.catalog, media, level=self.asking.level, **limits)
 
-    def _retrieve(self, item: Item) -> Measured:
-        hits = self._search(item)
-        right = grades(item.relevant, self._scenes)
-        values = of_ranking(hits, right, self.asking.k) if right else {}
+    @property
+    def answerer(self) -> Answerer:
+        """Who answers."""
+        from egorag.generate.extractive import Extractive
+
+        return Extractive() if self.asking.answerer is None else self.asking.answerer
+
+    def search(self, item: Item, **changed: Any) -> list[Hit]:
+        """The best scenes for the item; ``changed`` goes over its ``limits``."""
+        asked = {**self.limits(item), **changed}
+        return list(self.index.search(item.text, level=self.asking.level, **asked))
+
+    def grades(self, item: Item) -> dict[int, float]:
+        """Grade by id of the scenes with the answer."""
+        return grades(item.relevant, self.scenes)
+
+    def of_hits(self, item: Item, hits: Sequence[Hit]) -> Measured:
+        """What a ranking of scenes is worth for the item."""
+        if self.dataset.kind == "moments":
+            values = of_moments(hits, item.relevant)
+        else:
+            right = self.grades(item)
+            values = of_ranking(hits, right, self.asking.k) if right else {}
         return values, {"hits": [hit.to_json() for hit in hits]}
 
-    def _moments(self, item: Item) -> Measured:
-        hits = self._search(item)
-        return of_moments(hits, item.relevant), {"hits": [hit.to_json() for hit in hits]}
+    def _rank(self, item: Item) -> Measured:
+        return self.of_hits(item, self.search(item))
 
     def _answer(self, item: Item) -> Measured:
         answer = self.index.ask(
             item.text,
             choices=item.choices or None,
             answerer=self.asking.answerer,
-            **self._limits(item),
+            **self.limits(item),
         )
+        return self.of_answer(item, answer)
+
+    def of_answer(self, item: Item, answer: Answer) -> Measured:
+        """What an answer is worth, stage by stage: ``evidence``, whether a scene with the answer
+        was read; ``used``, whether it cites a stretch with the answer; ``accuracy``, and that
+        where the evidence was read."""
         values = of_answer(answer, item)
-        right = grades(item.relevant, self._scenes)
+        right = self.grades(item)
         if right:
-            values["evidence"] = float(any(h.scene.id in right for h in answer.evidence))
+            read = any(hit.scene.id in right for hit in answer.evidence)
+            values["evidence"] = float(read)
+            values["used"] = float(any(self._there(c, item) for c in answer.citations))
+            if read:
+                values["accuracy|evidence"] = values["accuracy"]
         return values, answer.to_json()
+
+    def _there(self, citation: Citation, item: Item) -> bool:
+        """Whether a citation touches a stretch with the answer."""
+        return any(
+            self.corpus.ids.get(one.video) == citation.video
+            and (one.span.overlap(citation.span) > 0 or citation.span.start in one.span)
+            for one in item.relevant
+        )
 
     def _cuts(self, item: Item) -> Measured:
         (name,) = item.videos
-        scenes = self._scenes[name]
+        scenes = self.scenes[name]
         cuts = [to_seconds(scene.span.start) for scene in scenes]
         return of_cuts(scenes, item, self.asking.tolerance), {"starts": cuts}

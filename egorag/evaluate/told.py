@@ -26,7 +26,7 @@ def result(dataset: Dataset, scores: Scores, run: Run | None) -> dict[str, Any]:
         "kind": dataset.kind,
         "main": scores.main,
         "percent": scores.percent,
-        "scores": _plain(scores.overall),
+        "scores": plain_scores(scores),
         "categories": {
             category: {label: _plain(values) for label, values in labels.items()}
             for category, labels in scores.categories.items()
@@ -38,6 +38,11 @@ def result(dataset: Dataset, scores: Scores, run: Run | None) -> dict[str, Any]:
         "notes": list(dataset.notes),
         "sources": dict(dataset.sources),
     }
+
+
+def plain_scores(scores: Scores) -> dict[str, Any]:
+    """The overall scores as plain data."""
+    return _plain(scores.overall)
 
 
 def text(data: Mapping[str, Any]) -> str:
@@ -65,7 +70,24 @@ def text(data: Mapping[str, Any]) -> str:
         width = max(map(len, values), default=0)
         lines += ["", f"{data['main']} by {category}"] if values else []
         lines += [f"  {label:{width}}  {_number(value)}" for label, value in values.items()]
+    lines += _controls(data)
     return "\n".join([*lines, *(f"\n{plain(note)}" for note in data["notes"])])
+
+
+def _controls(data: Mapping[str, Any]) -> list[str]:
+    """The same metric of each control, and whether the run is surely better."""
+    main = data["main"]
+    against = {one["against"]: one for one in data.get("comparisons", ())}
+    having = {name: of[main] for name, of in data.get("controls", {}).items() if main in of}
+    width = max(map(len, having), default=0)
+    lines = ["", f"{main} of the controls"] if having else []
+    for name, value in having.items():
+        one = against.get(name)
+        lines.append(f"  {name:{width}}  {_number(value)}")
+        if one is not None:
+            surely = "surely better" if one["survives"] else "NOT surely better"
+            lines[-1] += f"  {one['value']:+.3f}, p = {one['p_corrected']:.3g}: {surely}"
+    return lines
 
 
 def _counts(dataset: Dataset, run: Run | None) -> dict[str, int]:

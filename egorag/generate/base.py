@@ -44,3 +44,31 @@ class Answerer(Protocol):
             encoder: the index's text encoder, where it has one.
             choices: possible answers; the answer is one of them.
         """
+
+
+@runtime_checkable
+class Guessing(Protocol):
+    """An answerer that can be asked without any evidence: what the question alone gives away."""
+
+    def guess(
+        self,
+        query: Query,
+        encoder: TextEncoder | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> Answer:
+        """The likeliest answer by the question, its choices and what the model knows anyway."""
+
+
+class Searcher(Protocol):
+    """A search of the index by the methods that the config chose."""
+
+    def __call__(self, query: Query, k: int) -> Sequence[Hit]:
+        """The best ``k`` scenes within the query's filters, best first."""
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """An answerer that looks for more evidence itself."""
+
+    def searching(self, search: Searcher) -> Answerer:
+        """The same with a search at hand."""

@@ -98,6 +98,22 @@ class Extractive:
             case = _Case(question, query, hits, folder.catalog, evidence, embedder)
             return self._choose(case, options) if options else self._quote(case)
 
+    def guess(
+        self,
+        query: Query,
+        encoder: TextEncoder | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> Answer:
+        """See ``Guessing``: the choice nearest to the question; none without choices."""
+        question, options = asked(query, choices, LONGEST)
+        if not options:
+            return _abstain("No answer: there is nothing to quote.", 0.0, ())
+        with self._encoder(encoder) as embedder:
+            vectors = embed(embedder, [question, *options])
+        near = {text: float(vectors[text] @ vectors[question]) for text in sorted(set(options))}
+        best = max(near, key=lambda text: near[text])
+        return Answer(best, False, 0.0, choice=options.index(best))
+
     @contextlib.contextmanager
     def _encoder(self, given: TextEncoder | None) -> Iterator[TextEncoder]:
         if given is not None and given.space.model == self.model:

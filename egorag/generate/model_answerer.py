@@ -18,6 +18,7 @@ from egorag.chat.base import ChatModel
 from egorag.chat.settings import check_whole
 from egorag.errors import ConfigError
 from egorag.generate.base import TextEncoder
+from egorag.generate.blind import guess
 from egorag.generate.case import Case
 from egorag.generate.numbered import NumberedScene, fitting, in_order, tokens
 from egorag.generate.question import asked
@@ -104,6 +105,17 @@ class ModelAnswerer(ABC):
                 )
             case = Case(question, query, hits, folder.catalog, scenes, chat, self.abstain_below)
             return case.choose(options, self.orders, self.seed) if options else case.tell()
+
+    def guess(
+        self,
+        query: Query,
+        encoder: TextEncoder | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> Answer:
+        """See ``Guessing``; raises as ``answer``."""
+        question, options = asked(query, choices, LONGEST)
+        with self.chat(bool(options)) as chat:
+            return guess(chat, question, options, self.orders, self.seed)
 
     def _evidence(
         self, query: Query, hits: Sequence[Hit], folder: IndexFolder, chat: ChatModel

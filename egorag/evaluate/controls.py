@@ -1,0 +1,147 @@
+"""What a score must be held against: the same items without what is claimed to help.
+
+A ranking beside a random one and BM25; an answer beside those that never look at the video
+(majority, longest and shortest choice, the same generator without evidence), the same generator
+given the right scenes (oracle), and given another question's (shuffled). Where a rule leaves
+several choices, each gets its share, so no order of choices is favoured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from egorag.evaluate.base import Item
+from egorag.evaluate.run import Condition, Measured, Session
+from egorag.evaluate.score import of_answer
+from egorag.generate.base import Answerer, Guessing
+from egorag.types import Hit
+
+MAIN = "main"
+"""The condition that is measured for its own sake."""
+
+
+def conditions(session: Session, items: Sequence[Item], seed: int) -> dict[str, Condition]:
+    """The run itself, then its controls, by name."""
+    found: dict[str, Condition] = {MAIN: session.measure}
+    kind = session.dataset.kind
+    if kind in ("retrieval", "moments"):
+        found["random"] = lambda item: _random(session, item, seed)
+        dense = [row.name for row in session.index.folder.catalog.encoders().values() if row.space]
+        if dense:
+            found["bm25"] = lambda item: session.of_hits(item, session.search(item, without=dense))
+    if kind == "choice":
+        if any(item.choices for item in items):
+            found["majority"] = _rule(_majority(items))
+            found["longest"] = _rule(lambda item: _most([len(text) for text in item.choices]))
+            found["shortest"] = _rule(lambda item: _most([-len(text) for text in item.choices]))
+        found["blind"] = lambda item: _blind(session, item)
+        if any(item.relevant for item in items):
+            found["oracle"] = lambda item: _oracle(session, item)
+        if len(items) > 1:
+            others = _others(items, seed)
+            found["shuffled"] = lambda item: _shuffled(session, item, others[item.id])
+    return found
+
+
+def _random(session: Session, item: Item, seed: int) -> Measured:
+    """Scenes drawn by lot among those the item may find."""
+    catalog = session.index.folder.catalog
+    ids = catalog.scope(session.query(item)).ids
+    digits = hashlib.sha256(f"{seed} {item.id}".encode()).digest()[:8]
+    dice = np.random.default_rng(int.from_bytes(digits))
+    drawn = dice.permutation(ids)[: session.asking.k].tolist()
+    return session.of_hits(item, _hits(session, drawn))
+
+
+def _hits(session: Session, ids: Sequence[int]) -> list[Hit]:
+    catalog = session.index.folder.catalog
+    scenes = catalog.scenes_by_id(ids)
+    paths = {video.id: video.path for video in catalog.videos()}
+    return [Hit(scene, paths[scene.video], 0.0, {}, "") for scene in scenes]
+
+
+def _rule(shares: Callable[[Item], Sequence[float]]) -> Condition:
+    """Chooses without looking: a probability for each choice."""
+
+    def choose(item: Item) -> Measured:
+        if not item.choices:
+            return {}, {}
+        given = shares(item)
+        right = given[item.answer] if isinstance(item.answer, int) else 0.0
+        return {"accuracy": float(right)}, {"shares": list(given)}
+
+    return choose
+
+
+def _most(sizes: Sequence[int]) -> list[float]:
+    """All of 1 to the largest, in equal shares."""
+    best = [size == max(sizes) for size in sizes]
+    return [is_best / sum(best) for is_best in best]
+
+
+def _majority(items: Sequence[Item]) -> Callable[[Item], Sequence[float]]:
+    """The place where the answer stands most often among all other items of as many choices."""
+    counts: dict[int, Counter[int]] = {}
+    for item in items:
+        if item.public and isinstance(item.answer, int):
+            counts.setdefault(len(item.choices), Counter())[item.answer] += 1
+
+    def shares(item: Item) -> Sequence[float]:
+        seen = counts.get(len(item.choices), Counter()).copy()
+        if item.public and isinstance(item.answer, int):
+            seen[item.answer] -= 1
+        return _most([seen[place] for place in range(len(item.choices))])
+
+    return shares
+
+
+def _blind(session: Session, item: Item) -> Measured:
+    by = session.answerer
+    if not isinstance(by, Guessing):
+        return {}, {}
+    encoder = session.index.text_encoder(by)
+    answer = by.guess(session.query(item), encoder, item.choices or None)
+    return of_answer(answer, item), answer.to_json()
+
+
+def _oracle(session: Session, item: Item) -> Measured:
+    """Answers from the scenes with the answer and nothing else."""
+    right = session.grades(item)
+    if not right:
+        return {}, {}
+    allowed = session.index.folder.catalog.scope(session.query(item))
+    best = sorted(right, key=lambda id: -right[id])
+    visible = [id for id in best if id in set(allowed.ids.tolist())]
+    return _given(session, item, _hits(session, visible), item)
+
+
+def _shuffled(session: Session, item: Item, other: Item) -> Measured:
+    """Answers from what another question found, under that one's limits, without what is right."""
+    right = session.grades(item)
+    found = [hit for hit in session.search(other) if hit.scene.id not in right]
+    return _given(session, item, found, other)
+
+
+def _given(session: Session, item: Item, hits: Sequence[Hit], limits: Item) -> Measured:
+    by: Answerer = session.answerer
+    query = session.query(limits, text=item.text)
+    encoder = session.index.text_encoder(by)
+    folder = session.index.folder
+    answer = by.answer(query, hits, folder, encoder, item.choices or None)
+    return session.of_answer(item, answer)
+
+
+def _others(items: Sequence[Item], seed: int) -> dict[str, Item]:
+    """Another item for each, of another video where there is one; each is drawn at most a few
+    times."""
+    order = np.random.default_rng(seed).permutation(len(items)).tolist()
+    found: dict[str, Item] = {}
+    for place, number in enumerate(order):
+        item = items[number]
+        turned = [items[i] for i in (*order[place + 1 :], *order[:place])]
+        found[item.id] = next((one for one in turned if one.cluster != item.cluster), turned[0])
+    return found
