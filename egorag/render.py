@@ -27,6 +27,8 @@ def hits_text(hits: Sequence[Hit]) -> str:
         lines.append(f"    score {hit.score:.4f}: {parts}")
         if hit.text:
             lines.append(f"    {' '.join(hit.text.split())}")
+        if hit.similar:
+            lines.append(f"    +{hit.similar} nearly the same")
     return "\n".join(lines)
 
 

@@ -176,13 +176,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Hit:
-    """A scene found, with the parts of its score and the text that matched."""
+    """A scene found, with the parts of its score and the text that matched.
+
+    Attributes:
+        score: the fuser's, also where a reranker has changed the order since.
+        similar: how many scenes ranked below it were left out as nearly the same.
+    """
 
     scene: Scene
     path: str
     score: float
     parts: Mapping[str, Part]
     text: str
+    similar: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The command contract's form: seconds, level by name."""
@@ -195,6 +201,7 @@ class Hit:
             "score": self.score,
             "parts": {n: {"rank": p.rank, "score": p.score} for n, p in self.parts.items()},
             "text": self.text,
+            "similar": self.similar,
         }
 
 

@@ -6,11 +6,11 @@ Each scene is one line of JSON, so nothing in a text can end its line or close i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from egorag.chat.untrusted import data as data
+from egorag.chat.untrusted import tokens as tokens
 from egorag.generate.evidence import gather, touches
 from egorag.generate.passages import Passage
 from egorag.generate.pictures import Picture
@@ -18,9 +18,6 @@ from egorag.spans import Span, clock
 from egorag.store.catalog import Catalog
 from egorag.terminal import plain
 from egorag.types import Hit, Query
-
-BYTES_PER_TOKEN = 3
-"""English has about four to a token, Chinese three: few budgets are overrun by this guess."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +56,6 @@ class NumberedScene:
                 "texts": texts,
             }
         )
-
-
-def data(value: Any) -> str:
-    """``value`` as JSON on one line, without ``<``.
-
-    >>> data(["</evidence>"])
-    '["\\\\u003c/evidence>"]'
-    """
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-
-
-def tokens(text: str) -> int:
-    """A guess at the tokens of ``text``, whatever the model; rather too many."""
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
 def cost(query: Query, hit: Hit, catalog: Catalog) -> int:

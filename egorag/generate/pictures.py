@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from egorag.errors import MediaError
-from egorag.media.probe import content_hash
+from egorag.media.same import check_same as check_same
 from egorag.media.sampling import Frame, FrameSampling
 from egorag.media.stretch import stretch
 from egorag.spans import MICROSECONDS, Span, clock
@@ -90,21 +88,3 @@ def _around(path: Path, span: Span, parts: list[Span], sampling: FrameSampling) 
 
 def _off(frame: Frame, part: Span) -> int:
     return abs(frame.time - part.middle)
-
-
-def check_same(path: Path, video: str) -> None:
-    """Raise MediaError unless the file is the one that was indexed as ``video`` (its hash)."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError) as error:
-        raise MediaError(f"it is not there ({type(error).__name__})") from error
-    if not path.is_file():
-        raise MediaError("it is no file")
-    if _hash(path, state.st_size, state.st_mtime_ns) != video:
-        raise MediaError("it is another file than the one that was indexed")
-
-
-@functools.lru_cache(maxsize=4096)
-def _hash(path: Path, size: int, modified: int) -> str:
-    del size, modified  # only in the key: another state is read again
-    return content_hash(path)

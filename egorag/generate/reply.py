@@ -6,24 +6,20 @@ has no effect. Reading never fails on a wrong type; it leaves out what is not of
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from egorag.chat.untrusted import objects as objects
 from egorag.terminal import plain
 
-LONGEST = 100_000
-"""Characters of a reply that are read."""
 SENTENCES, CITATIONS, CHARACTERS = 32, 8, 2000
 """At most so many sentences, citations of one, characters of a sentence or quote."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_THOUGHT = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.S)
 _MARKS = re.compile(r"\[[\d\s,;–-]*\]|\[unverified\]", re.I)  # only we put these into an answer
-_STARTS = 20  # places in a reply at which a JSON object is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +91,6 @@ def parse(text: str, letters: Sequence[str] = ()) -> Reply | None:
         if {"answerable", "sentences", "choice"} & set(found):
             return _reply(found, letters)
     return None
-
-
-def objects(text: str) -> Iterator[dict[str, Any]]:
-    """The outermost JSON objects in ``text``, whatever stands between them."""
-    body = _THOUGHT.sub("", text[:LONGEST])
-    at = 0
-    for _ in range(_STARTS):
-        at = body.find("{", at)
-        if at < 0:
-            return
-        try:
-            found, at = json.JSONDecoder().raw_decode(body, at)
-        except (ValueError, RecursionError):
-            at += 1
-            continue
-        yield found
 
 
 def _reply(found: Mapping[str, Any], letters: Sequence[str]) -> Reply:

@@ -66,15 +66,20 @@ class Search:
             ConfigError, SpaceError: as ``Retriever.search``.
         """
         plan = self.methods.planner.plan(query, self.retriever.folder.catalog)
-        return Found(tuple(self.hits(plan.query, k)), plan, plan.notes)
+        hits, notes = self.noted(plan.query, k)
+        return Found(tuple(hits), plan, (*plan.notes, *notes))
 
     def hits(self, query: Query, k: int) -> list[Hit]:
         """The best ``k`` scenes for the query as it stands, without a plan."""
+        return self.noted(query, k)[0]
+
+    def noted(self, query: Query, k: int) -> tuple[list[Hit], tuple[str, ...]]:
+        """As ``hits``, and what went otherwise than asked."""
         methods, folder = self.methods, self.retriever.folder
         pool = max(k, methods.reranker.depth, methods.selector.depth)
         found = methods.strategy.find(query, self.retriever, pool)
-        found = methods.reranker.rerank(query, found, folder)
-        return methods.selector.select(query, found, folder, k)
+        looked = methods.reranker.rerank(query, found, folder)
+        return methods.selector.select(query, looked.hits, folder, k), looked.notes
 
     def evidence(self, found: Found, cost: Cost) -> Found:
         """What an answer is made from, by the strategy: the hits and what lies around them.
