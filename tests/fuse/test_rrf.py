@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egorag.errors import ConfigError
-from egorag.fuse.base import ranks
+from egorag.fuse.base import Covered, ranks
 from egorag.fuse.rrf import ReciprocalRank
 
 scores = st.sampled_from([0.9, 0.5, 0.25, 0.0, -1.0]) | st.floats(-1e3, 1e3)
@@ -71,6 +72,43 @@ def test_a_further_ranking_never_hurts(pairs, place, k):
     chosen = pairs[place][0]
     assert two[chosen] > one[chosen]
     assert all(two[i] == one[i] for i in one if i != chosen)
+
+
+@st.composite
+def covered(draw: st.DrawFn) -> Covered:
+    pairs = draw(ranking())
+    known = draw(st.frozensets(st.integers(0, 30))) | {i for i, _ in pairs}
+    return Covered(pairs, known, min((s for _, s in pairs), default=0.0))
+
+
+@given(fusers, st.dictionaries(st.sampled_from(["bm25", "minilm", "clap"]), covered()))
+def test_what_a_ranking_does_not_know_it_places_like_the_others(fuser, given_rankings):
+    """By the definition, scene by scene: a mean over those that know it, times all weights."""
+    counted = {n: r for n, r in given_rankings.items() if len(r) and fuser.weights.get(n, 1) > 0}
+    weight = {n: fuser.weights.get(n, 1) for n in counted}
+    for item in fuser.fuse(given_rankings):
+        knowing = [n for n, r in counted.items() if item.id in r.known]
+        mean = sum(
+            weight[n] / (fuser.k + item.parts[n].rank) for n in knowing if n in item.parts
+        ) / sum(weight[n] for n in knowing)
+        assert item.score == pytest.approx(mean * sum(weight.values()), abs=1e-14)
+    plain = replace(fuser, fair=False)
+    lists = {name: list(r) for name, r in given_rankings.items()}
+    assert plain.fuse(given_rankings) == plain.fuse(lists) == fuser.fuse(lists)
+
+
+def test_a_scene_without_sound_is_neither_rewarded_nor_punished():
+    """Scene 3 has no sound: it stands where its picture puts it, alone or beside."""
+    picture = Covered([(3, 0.9), (1, 0.8), (5, 0.7)], frozenset({1, 3, 5}), 0.7)
+    sound = Covered([(5, 3.0), (1, 2.0)], frozenset({1, 5}), 2.0)
+    both = {"picture": picture, "sound": sound}
+    fair = {f.id: f.score for f in ReciprocalRank().fuse(both)}
+    assert fair[3] == pytest.approx(2 / 61)  # first by picture, as if first by sound
+    assert [f.id for f in ReciprocalRank().fuse(both)] == [3, 5, 1]
+    assert [f.id for f in ReciprocalRank(fair=False).fuse(both)] == [5, 1, 3]
+    mute = Covered([], frozenset({1, 5}), 0.0)  # names nothing, so it tells nothing of 1 and 5
+    alone = ReciprocalRank().fuse({"picture": picture})
+    assert ReciprocalRank().fuse({"picture": picture, "sound": mute}) == alone
 
 
 def test_hand_worked():
