@@ -204,15 +204,19 @@ class Retriever:
         """Rankings by name: the encoder's, with the medium where it takes several of the query."""
         catalog, index = self.folder.catalog, self.folder.vectors
         names = [name for name, _ in vectors]
-        found: dict[str, Sequence[tuple[int, float]]] = {}
+        begun: dict[str, Callable[[], Sequence[tuple[int, float]]]] = {}
         holds: dict[str, Callable[[Int64s], npt.NDArray[np.bool_]]] = {}
         for (name, medium), vector in vectors.items():
             called = name if names.count(name) == 1 else f"{name}:{medium}"
-            found[called] = index.search(name, vector.values, vector.space, scope, depth)
+            begun[called] = index.start(name, vector.values, vector.space, scope, depth)
             holds[called] = functools.partial(index.holds, name)
+        words = None
         if query.text is not None and BM25 not in self.without:
-            found[BM25] = search_text(catalog, query.text, scope, depth)
+            words = search_text(catalog, query.text, scope, depth)  # while vectors are searched
             holds[BM25] = functools.partial(has_text, catalog)
+        found = {name: wait() for name, wait in begun.items()}
+        if words is not None:
+            found[BM25] = words
         # Only scenes of the scope are asked about, so nothing beyond it can show.
         ids = np.array(sorted({i for pairs in found.values() for i, _ in pairs}), dtype=np.int64)
         known = {name: frozenset(ids[held(ids)].tolist()) for name, held in holds.items()}

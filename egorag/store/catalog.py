@@ -7,6 +7,7 @@ at all, and a killed writer leaves the state before or after, nothing between.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from egorag.errors import StoreError
 from egorag.spans import Span
-from egorag.store import video_rows
+from egorag.store import tables, video_rows
 from egorag.store.connection import explained, open_reader, open_writer
 from egorag.store.ids import digest
 from egorag.store.records import (
@@ -44,6 +45,7 @@ from egorag.store.rows import (
     to_video,
 )
 from egorag.store.scope import Int64s, SceneTable, Scope
+from egorag.store.tables import Documents
 from egorag.types import Query, Scene, TimedText, Video
 
 __all__ = ["Catalog", "EncoderRow", "Encoding", "SceneText", "Source", "VideoRecord"]
@@ -51,6 +53,7 @@ __all__ = ["Catalog", "EncoderRow", "Encoding", "SceneText", "Source", "VideoRec
 T = TypeVar("T")
 
 _REMEMBERED = 128  # results kept by Catalog.memo
+_SCOPES = 16  # kept likewise; a million scenes take tens of megabytes each
 
 
 class Catalog:
@@ -58,6 +61,7 @@ class Catalog:
 
     def __init__(self, path: Path, *, read_only: bool = True) -> None:
         self.path = path
+        self.tables = path.parent / "tables"
         self.read_only = read_only
         self._connection = open_reader(path) if read_only else open_writer(path)
         self._lock = threading.RLock()
@@ -243,13 +247,29 @@ class Catalog:
 
     def table(self) -> SceneTable:
         """All scenes as columns, remembered while the content stays the same."""
+        saved = functools.partial(tables.scenes, self.tables, self.generation(), self.videos)
+        return self.memo("table", lambda: saved() or self.read_table())
+
+    def read_table(self) -> SceneTable:
+        """The same from the rows, where ``table`` may take what was laid out before."""
         query = 'SELECT id, video, level, start, "end", known_at FROM scenes ORDER BY id'
-        return self.memo("table", lambda: SceneTable.make(self._rows(query), self.videos()))
+        return SceneTable.make(self._rows(query), self.videos())
+
+    def documents(self) -> Documents:
+        """The scenes with text, remembered likewise."""
+        saved = functools.partial(tables.documents, self.tables, self.generation())
+        return self.memo("documents", lambda: saved() or Documents.make(self.text_lengths()))
 
     def scope(self, query: Query) -> Scope:
         """The scenes that the query's levels, videos and times allow; see ``Scope``."""
-        key = ("scope", query.levels, query.videos, query.after, query.before, query.until)
-        return self.memo(key, lambda: self.table().scope(query))
+        key = query.levels, query.videos, query.after, query.before, query.until
+        with self.snapshot():
+            known: dict[Hashable, Scope] = self.memo("scopes", dict)
+            scope = known.pop(key) if key in known else self.table().scope(query)
+            known[key] = scope
+            if len(known) > _SCOPES:
+                del known[next(iter(known))]
+            return scope
 
     def text_postings(self, term: str) -> Int64s:
         """The scene of each occurrence of a term (as FTS5 stems it), int64 [n]."""
@@ -264,6 +284,16 @@ class Catalog:
         return _numbers(
             *self._rows(f"SELECT group_concat({place}, ' ') FROM terms WHERE term = ?", (term,))[0]
         )
+
+    def text_terms(self) -> Iterator[tuple[str, Int64s]]:
+        """Every term in ascending order, with its ``text_postings``."""
+        with self.snapshot():
+            self._rows(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary "
+                "USING fts5vocab(main, fulltext, row)"
+            )
+            for (term,) in self._rows("SELECT term FROM vocabulary ORDER BY term"):
+                yield term, self.text_postings(term)
 
     def text_lengths(self) -> list[tuple[int, int]]:
         """(scene, number of tokens) of every scene with text, in ascending order of id."""

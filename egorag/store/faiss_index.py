@@ -1,14 +1,12 @@
-"""One FAISS index in memory and on disk: exact search over rows that carry scene ids.
+"""The vectors of one encoder, searchable: their file, and the three ways to search them.
 
-On disk it is ``NAME.faiss``, an ordinary IndexIDMap over IndexFlatIP or IndexFlatL2, with
-``NAME.json`` beside it, which says from what the rows were made and what the file hashes to.
+On disk it is ``NAME.DIGEST.safetensors``: scene ids, rows, what they were made from, and
+codes where there are so many rows that scoring each would be slow.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,189 +16,244 @@ import numpy.typing as npt
 
 from egorag.errors import ConfigError
 from egorag.spaces import EmbeddingSpace
-from egorag.store.files import replacing, write_whole
+from egorag.store import codes
+from egorag.store.codes import Tuned
+from egorag.store.columns import Columns, DamagedError, writing
+from egorag.store.half_rows import HalfRows
 from egorag.store.ids import canonical_json
 from egorag.store.scope import Int64s, Scope
+from egorag.store.vector_rows import Floats, VectorRows, load_faiss, row_sums
 
+EXACT_UP_TO = 200_000
+"""Scopes of more scenes than this are searched by codes first (5 to 10 ms exactly, on one core)."""
+
+_FEW = 10_000  # rows that are scored one by one in less time than copies take to pay off
 _MOST_ON_GPU = 2048  # neighbours that FAISS can select on a GPU
-
-Floats = npt.NDArray[np.float32]
-
-
-def _faiss() -> Any:
-    """FAISS, imported when first needed (0.4 s); its stubs lack what its Python layer adds."""
-    import faiss
-
-    return faiss
-
-
-def _flat(space: EmbeddingSpace) -> Any:
-    """An empty exact index: cosine in a normalised space, else Euclidean distance."""
-    faiss = _faiss()
-    return faiss.IndexFlatIP(space.dim) if space.normalised else faiss.IndexFlatL2(space.dim)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The rows of one video: ``name`` hashes what they were made from."""
+    """The rows of one video: ``name`` (a SHA-256) tells what they were made from."""
 
     name: str
     ids: Int64s
     vectors: Floats
 
 
-@dataclass(eq=False)
 class VectorIndex:
-    """Vectors of one encoder, searchable.
+    """Vectors of one encoder in the order of their blocks.
 
     Attributes:
         digest: hash of everything the rows were made from.
-        contents: (block name, number of rows), in row order.
-        index: faiss.IndexIDMap over a flat index.
+        ids: int64 [n], the scene of each row.
+        tuned: what the codes were measured to need; None where there are none.
     """
 
-    space: EmbeddingSpace
-    digest: str
-    contents: list[tuple[str, int]]
-    index: Any
-
-    def __post_init__(self) -> None:
-        faiss = _faiss()
-        self.ids: Int64s = faiss.vector_to_array(self.index.id_map)
-        self._flat = faiss.downcast_index(self.index.index)
+    def __init__(
+        self,
+        digest: str,
+        ids: Int64s,
+        rows: VectorRows,
+        contents: list[tuple[str, int]],
+        tuned: Tuned | None = None,
+        coded: Any = None,
+    ) -> None:
+        self.digest = digest
+        self.ids = ids
+        self.tuned = tuned
+        self._rows = rows
+        starts = np.cumsum([0, *(count for _, count in contents)]).tolist()
+        self._starts = {
+            name: (start, count) for start, (name, count) in zip(starts, contents, strict=False)
+        }
+        self._codes = coded
+        self._halves: HalfRows | None = None
+        self._searched = False
         self._on_gpu: tuple[Scope, Int64s, Any, Any] | None = None
 
     @classmethod
-    def build(cls, space: EmbeddingSpace, digest: str, blocks: Sequence[Block]) -> VectorIndex:
-        """An index of these rows, in this order."""
-        faiss = _faiss()
-        index = faiss.IndexIDMap(_flat(space))
-        for block in blocks:
-            index.add_with_ids(np.ascontiguousarray(block.vectors), block.ids)
-        return cls(space, digest, [(block.name, len(block.ids)) for block in blocks], index)
-
-    def blocks(self) -> Iterator[Block]:
-        """The rows it was built from; valid while the index lives."""
-        vectors = self._vectors()
-        start = 0
-        for name, count in self.contents:
-            yield Block(name, self.ids[start : start + count], vectors[start : start + count])
-            start += count
-
-    def search(self, query: Floats, scope: Scope, k: int, device: str) -> tuple[Int64s, Floats]:
-        """Ids and scores of the best ``k`` rows of the scope, best first.
-
-        Rows outside the scope are passed over inside FAISS. Each score is computed from its own
-        row alone, so that it does not depend on what else the index holds.
-        """
-        faiss = _faiss()
-        seen = scope.holds(self.ids)
-        k = min(k, int(seen.sum()))
-        if k == 0:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        queries = np.ascontiguousarray(query[None], dtype=np.float32)
-        if device == "cuda" and not scope.causal and k <= _MOST_ON_GPU:
-            chosen_rows, gpu = self._gpu(scope, seen)
-            distances, places = gpu.search(queries, k)
-            rows = chosen_rows[places]
-        else:
-            bits = np.packbits(seen, bitorder="little")
-            chosen = faiss.IDSelectorBitmap(len(seen), faiss.swig_ptr(bits))
-            distances, rows = self._flat.search(
-                queries, k, params=faiss.SearchParameters(sel=chosen)
-            )
-        scores = distances[0] if self.space.normalised else -np.sqrt(distances[0].clip(min=0))
-        return self.ids[rows[0]], scores
-
-    def _gpu(self, scope: Scope, seen: npt.NDArray[np.bool_]) -> tuple[Int64s, Any]:
-        """Row numbers of the scope and a GPU index of just these rows, kept for the last scope.
-
-        FAISS cannot pass rows over on a GPU.
-        """
-        faiss = _faiss()
-        if self._on_gpu is None or self._on_gpu[0] is not scope:
-            rows = np.flatnonzero(seen)
-            part = _flat(self.space)
-            part.add(self._vectors()[rows])
-            # The resources must live as long as the index that uses them.
-            resources = faiss.StandardGpuResources()
-            gpu = faiss.index_cpu_to_gpu(resources, 0, part)
-            self._on_gpu = scope, rows, resources, gpu
-        return self._on_gpu[1], self._on_gpu[3]
-
-    def _vectors(self) -> Floats:
-        """All rows, float32 [n, d]: a view that is valid while the index lives."""
-        size = self._flat.ntotal * self.space.dim
-        view: Floats = _faiss().rev_swig_ptr(self._flat.get_xb(), size)
-        return view.reshape(-1, self.space.dim)
-
-    def save(self, path: Path) -> None:
-        """Write both files, each whole or not at all; StoreError if that fails.
-
-        A reader between the two finds that they do not belong together and builds its own.
-        """
-        faiss = _faiss()
-        hasher = hashlib.sha256()
-        with replacing(path) as file:
-
-            def write(data: bytes) -> int:
-                hasher.update(data)
-                return file.write(data)
-
-            faiss.write_index(self.index, faiss.PyCallbackIOWriter(write))
-        header = {
-            "digest": self.digest,
-            "sha256": hasher.hexdigest(),
-            "space": self.space.to_json(),
-            "blocks": self.contents,
-        }
-        write_whole(_header_path(path), canonical_json(header))
+    def build(cls, space: EmbeddingSpace, digest: str, blocks: Iterable[Block]) -> VectorIndex:
+        """An index of these rows in memory, searched exactly."""
+        kept = list(blocks)
+        ids = [block.ids for block in kept]
+        vectors = np.concatenate([*(b.vectors for b in kept), np.empty((0, space.dim), np.float32)])
+        rows = VectorRows(vectors, None, space.normalised)
+        contents = [(block.name, len(block.ids)) for block in kept]
+        return cls(digest, np.concatenate([*ids, np.empty(0, np.int64)]), rows, contents)
 
     @classmethod
-    def load(cls, path: Path, space: EmbeddingSpace) -> VectorIndex | None:
-        """The saved index, or None if there is none that is whole and of this space."""
-        faiss = _faiss()
-        header = _read_header(path)
-        if header is None or header["space"] != space.to_json() or not _intact(path, header):
+    def write(
+        cls,
+        path: Path,
+        space: EmbeddingSpace,
+        digest: str,
+        blocks: Iterable[Block],
+        exact_up_to: int,
+        leaves: Callable[[Int64s], codes.Mask],
+    ) -> None:
+        """Write the file, whole or not at all, block by block; StoreError if that fails.
+
+        Args:
+            leaves: which scenes of these ids are of level 0.
+        """
+        kept: list[tuple[str, Int64s, npt.NDArray[np.uint32]]] = []
+
+        def parts() -> Iterator[Floats]:
+            for block in blocks:
+                kept.append((block.name, block.ids, row_sums(block.vectors)))
+                yield block.vectors
+
+        with writing(path) as file:
+            file.meta = {"digest": digest, "space": canonical_json(space.to_json()).decode()}
+            count = file.add("rows", parts(), "F32", (space.dim,))
+            sums = [sums for _, _, sums in kept]
+            file.add("ids", [ids for _, ids, _ in kept], "I64")
+            file.add("counts", [np.array([len(ids) for _, ids, _ in kept])], "I64")
+            file.add("sums", sums, "U32")
+            names = np.frombuffer(bytes.fromhex("".join(name for name, _, _ in kept)), np.uint8)
+            file.add("blocks", [names.reshape(-1, 32)], "U8", (32,))
+            if count > max(exact_up_to, codes.LEAST_ROWS - 1):
+                rows = VectorRows(file.mapped("rows"), np.concatenate(sums), space.normalised)
+                coded = codes.encode(rows)
+                ids = np.concatenate([ids for _, ids, _ in kept])
+                tuned = codes.tune(coded, rows, leaves(ids), exact_up_to)
+                file.meta["tuned"] = tuned.to_json()
+                if tuned.candidates is not None:
+                    faiss = load_faiss()
+                    file.add("codes", [faiss.serialize_index(coded)], "U8")
+
+    @classmethod
+    def load(cls, path: Path, space: EmbeddingSpace, whole: bool = False) -> VectorIndex | None:
+        """The saved index, or None if there is none that is whole and of this space.
+
+        Args:
+            whole: whether to check all rows now, not each one when it is used.
+        """
+        try:
+            columns = Columns(path)
+            if whole:
+                for name in columns:
+                    columns[name]
+            return cls._from(columns, space)
+        except (DamagedError, KeyError, ValueError, TypeError):
             return None
-        with path.open("rb") as file:
-            index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
-        contents = [(str(name), int(count)) for name, count in header["blocks"]]
-        whole = sum(count for _, count in contents) == index.ntotal and index.d == space.dim
-        return cls(space, header["digest"], contents, index) if whole else None
 
+    @classmethod
+    def _from(cls, columns: Columns, space: EmbeddingSpace) -> VectorIndex:
+        meta, vectors = columns.meta, columns.unchecked("rows")
+        ids, counts, names, sums = (columns[n] for n in ("ids", "counts", "blocks", "sums"))
+        if meta["space"] != canonical_json(space.to_json()).decode():
+            raise DamagedError("made for another space")
+        if vectors.shape != (counts.sum(), space.dim) or len(ids) != len(sums) != len(vectors):
+            raise DamagedError("columns of different lengths")
+        contents = [
+            (name.tobytes().hex(), count)
+            for name, count in zip(names, counts.tolist(), strict=True)
+        ]
+        tuned = Tuned.from_json(meta["tuned"]) if "tuned" in meta else None
+        coded = None
+        if "codes" in columns:
+            faiss = load_faiss()
+            coded = faiss.deserialize_index(columns["codes"])
+        rows = VectorRows(vectors, sums, space.normalised)
+        return cls(meta["digest"], ids, rows, contents, tuned, coded)
 
-def saved_digest(path: Path) -> str | None:
-    """The digest of the index saved at ``path``, as its header claims; None if there is none."""
-    header = _read_header(path)
-    return header["digest"] if header else None
+    def __len__(self) -> int:
+        return len(self.ids)
 
+    def made_with(self, exact_up_to: int) -> bool:
+        """Whether it has the codes that this setting calls for."""
+        above = exact_up_to if len(self) > max(exact_up_to, codes.LEAST_ROWS - 1) else None
+        return above == (self.tuned and self.tuned.above)
 
-def is_saved(path: Path, digest: str) -> bool:
-    """Whether the index with this digest lies whole at ``path``."""
-    header = _read_header(path)
-    return header is not None and header["digest"] == digest and _intact(path, header)
+    def block(self, name: str) -> Block | None:
+        """One of the blocks it was built from, if it has it and the rows have not changed."""
+        if name not in self._starts:
+            return None
+        start, count = self._starts[name]
+        try:
+            vectors = self._rows.part(start, start + count)
+        except DamagedError:
+            return None
+        return Block(name, self.ids[start : start + count], vectors)
 
+    def take(self, places: Int64s) -> Floats:
+        """The rows at ``places`` (int64 [m]), float32 [m, d].
 
-def _header_path(path: Path) -> Path:
-    return path.with_suffix(".json")
+        Raises:
+            DamagedError: a row has changed since it was written.
+        """
+        return self._rows.take(places)
 
+    def search(
+        self,
+        query: Floats,
+        scope: Scope,
+        seen: npt.NDArray[np.bool_],
+        k: int,
+        device: str = "cpu",
+        exact_up_to: int | None = None,
+    ) -> tuple[Int64s, Floats]:
+        """Ids and exact scores of the best ``k`` rows of the scope, and others, in any order.
 
-def _read_header(path: Path) -> dict[str, Any] | None:
-    try:
-        header = json.loads(_header_path(path).read_bytes())
-    except (OSError, ValueError):  # missing or damaged: both mean "make it anew"
-        return None
-    known = {"digest", "sha256", "space", "blocks"}
-    return header if isinstance(header, dict) and known <= header.keys() else None
+        Args:
+            seen: bool [n], which rows the scope allows.
+            exact_up_to: scopes of so many rows are searched exactly, and so is every causal one:
+                codes were learned from all rows, late ones too. As tuned if None.
 
+        Raises:
+            DamagedError: a row has changed since it was written.
+        """
+        total = int(np.count_nonzero(seen))
+        k = min(k, total)
+        if not k:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if device == "cuda" and not scope.causal and k <= _MOST_ON_GPU:
+            places = self._on_cuda(query, scope, seen, k)
+        elif self._codes is not None and not scope.causal and total > self._above(exact_up_to):
+            places = codes.candidates(self._codes, query, seen, self._wanted(k))
+        else:
+            found = self._by_halves(query, seen, total, k)
+            if found is not None:
+                return self.ids[found[0]], found[1]
+            places = np.flatnonzero(seen)
+        return self.ids[places], self._rows.scores(query, places)
 
-def _intact(path: Path, header: dict[str, Any]) -> bool:
-    try:
-        with path.open("rb") as file:
-            return bool(hashlib.file_digest(file, "sha256").hexdigest() == header["sha256"])
-    except OSError:
-        return False
+    def _above(self, exact_up_to: int | None) -> int:
+        assert self.tuned is not None
+        return self.tuned.above if exact_up_to is None else exact_up_to
+
+    def _wanted(self, k: int) -> int:
+        assert self.tuned is not None and self.tuned.candidates is not None
+        return self.tuned.candidates * max(1, -(-k // max(codes.GOALS)))
+
+    def _by_halves(
+        self, query: Floats, seen: npt.NDArray[np.bool_], total: int, k: int
+    ) -> tuple[Int64s, Floats] | None:
+        """See ``HalfRows.search``. The copies are made at the second search: to answer but one,
+        as a command does, it is quicker to read the rows."""
+        if total <= _FEW or self._codes is not None:
+            return None
+        if self._halves is None and self._searched:
+            self._halves = HalfRows(self._rows)
+        self._searched = True
+        return self._halves.search(query, seen, k) if self._halves is not None else None
+
+    def _on_cuda(self, query: Floats, scope: Scope, seen: npt.NDArray[np.bool_], k: int) -> Int64s:
+        """The best ``k`` rows, found on a GPU among those of the scope alone: FAISS cannot pass
+        rows over there. They are kept on it for the last scope."""
+        faiss = load_faiss()
+        if self._on_gpu is None or self._on_gpu[0] is not scope:
+            places = np.flatnonzero(seen)
+            dim = self._rows.vectors.shape[1]
+            flat = faiss.IndexFlatIP(dim) if self._rows.normalised else faiss.IndexFlatL2(dim)
+            flat.add(self._rows.vectors[places])
+            # The resources must live as long as the index that uses them.
+            resources = faiss.StandardGpuResources()
+            self._on_gpu = scope, places, resources, faiss.index_cpu_to_gpu(resources, 0, flat)
+        _, places, _, gpu = self._on_gpu
+        best: Int64s = places[gpu.search(np.ascontiguousarray(query[None]), k)[1][0]]
+        return best
 
 
 def pick_device(wanted: str) -> str:
@@ -213,7 +266,7 @@ def pick_device(wanted: str) -> str:
         raise ConfigError(f"device must be auto, cpu or cuda, got {wanted!r}")
     if wanted == "cpu":
         return "cpu"
-    faiss = _faiss()
+    faiss = load_faiss()
     if hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0:
         return "cuda"
     if wanted == "cuda":

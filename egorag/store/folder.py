@@ -2,7 +2,8 @@
 
 catalog.sqlite    videos, scenes, texts, full-text index (its version is the folder's version)
 artifacts/        results of encoders, or ``artifacts.path``: a line naming a shared folder
-vectors/          FAISS files, made from the artifacts at any time
+vectors/          vectors laid out for search, made from the artifacts at any time
+tables/           columns of the catalog laid out for search, made from it at any time
 projections/      trained projections that travel with it, where there are any
 config.yaml       the resolved config of the last run
 lock              held by the one process that writes
@@ -26,7 +27,8 @@ from egorag.store.vectors import Vectors
 
 _CATALOG = "catalog.sqlite"
 _POINTER = "artifacts.path"
-_OURS = {_CATALOG, _POINTER, "artifacts", "vectors", "projections", "config.yaml", "lock"}
+_DERIVED = ("vectors", "tables")
+_OURS = {_CATALOG, _POINTER, "artifacts", *_DERIVED, "projections", "config.yaml", "lock"}
 
 _DAY = 86_400.0  # seconds; no artifact takes longer to write
 
@@ -42,14 +44,19 @@ class IndexFolder:
 
     @classmethod
     def create(
-        cls, path: Path, config_yaml: str, artifacts: Path | None = None, device: str = "auto"
+        cls,
+        path: Path,
+        config_yaml: str,
+        artifacts: Path | None = None,
+        device: str = "auto",
+        exact_up_to: int | None = None,
     ) -> IndexFolder:
         """Make an index, or open the one at ``path`` for writing, and put its config there.
 
         Args:
             config_yaml: the resolved config.
             artifacts: a folder that several indexes share, instead of one inside the index.
-            device: see ``Vectors``.
+            device, exact_up_to: see ``Vectors``.
 
         Raises:
             StoreError: ``path`` holds something else, cannot be written, is being written by
@@ -72,11 +79,20 @@ class IndexFolder:
                 write_whole(path / _POINTER, os.fsencode(artifacts.absolute()) + b"\n")
             catalog = Catalog(path / _CATALOG, read_only=False)
             write_whole(path / "config.yaml", config_yaml.encode("utf-8", "surrogateescape"))
-        return cls._assemble(path, catalog, device)
+        return cls._assemble(path, catalog, device, exact_up_to)
 
     @classmethod
-    def open(cls, path: Path, read_only: bool = True, device: str = "auto") -> IndexFolder:
+    def open(
+        cls,
+        path: Path,
+        read_only: bool = True,
+        device: str = "auto",
+        exact_up_to: int | None = None,
+    ) -> IndexFolder:
         """Open an index that exists.
+
+        Args:
+            device, exact_up_to: see ``Vectors``.
 
         Raises:
             StoreError: there is none at ``path``, it is damaged, or of another version.
@@ -88,14 +104,18 @@ class IndexFolder:
                 f"python -m egorag.index input=VIDEO index={path}"
             )
         if read_only:
-            return cls._assemble(path, Catalog(path / _CATALOG), device)
+            return cls._assemble(path, Catalog(path / _CATALOG), device, exact_up_to)
         with _locked(path):
-            return cls._assemble(path, Catalog(path / _CATALOG, read_only=False), device)
+            catalog = Catalog(path / _CATALOG, read_only=False)
+            return cls._assemble(path, catalog, device, exact_up_to)
 
     @classmethod
-    def _assemble(cls, path: Path, catalog: Catalog, device: str) -> IndexFolder:
+    def _assemble(
+        cls, path: Path, catalog: Catalog, device: str, exact_up_to: int | None
+    ) -> IndexFolder:
         artifacts = Artifacts(_artifacts_folder(path))
-        return cls(path, catalog, artifacts, Vectors(path / "vectors", catalog, artifacts, device))
+        vectors = Vectors(path / "vectors", catalog, artifacts, device, exact_up_to)
+        return cls(path, catalog, artifacts, vectors)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -107,7 +127,8 @@ class IndexFolder:
         with _locked(self.path):
             shared = (self.path / _POINTER).exists()
             remove_leftovers(self.path)
-            remove_leftovers(self.path / "vectors")
+            for name in _DERIVED:
+                remove_leftovers(self.path / name)
             self.artifacts.clean(older_than=_DAY if shared else 0.0)
             yield
 

@@ -18,10 +18,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from egorag.store import tables
 from egorag.store.catalog import Catalog
 from egorag.store.migrations import TOKENIZER
 from egorag.store.records import clean_text
 from egorag.store.scope import Int64s, Scope, among
+from egorag.store.tables import Documents, Postings
 
 K1, B = 1.2, 0.75
 """BM25's saturation and length normalisation, as fixed in FTS5."""
@@ -41,7 +43,6 @@ STOP_WORDS = (
 """Words that say how a question is put rather than what it is about."""
 
 Phrase: TypeAlias = tuple[str, ...]
-Postings: TypeAlias = tuple[Int64s, npt.NDArray[np.float64]]
 
 
 def search_text(catalog: Catalog, text: str, scope: Scope, k: int) -> list[tuple[int, float]]:
@@ -56,28 +57,25 @@ def search_text(catalog: Catalog, text: str, scope: Scope, k: int) -> list[tuple
     of https://sqlite.org/fts5.html#the_bm25_function.
     """
     with catalog.snapshot():
-        documents, lengths = catalog.memo("documents", lambda: _documents(catalog))
-        visible = scope.holds(documents)
-        count = int(visible.sum())
+        documents = catalog.documents()
+        visible, norms, count = scope.remember(documents, lambda: _statistics(documents, scope))
         if not count:
             return []
-        average = int(lengths[visible].sum()) / count or 1.0  # nothing but empty documents
-        norms = K1 * (1 - B + B * lengths / average)
-        scores = np.zeros(len(documents))
+        scores = np.zeros(len(documents.ids))
         for phrase in parse(text):
             rows, frequency = _postings(catalog, phrase, documents)
-            seen = visible[rows]
-            rows, frequency = rows[seen], frequency[seen]
+            if count < len(visible):
+                seen = visible[rows]
+                rows, frequency = rows[seen], frequency[seen]
             idf = max(math.log((count - len(rows) + 0.5) / (len(rows) + 0.5)), LEAST_IDF)
             scores[rows] += idf * (frequency * (K1 + 1) / (frequency + norms[rows]))
         (found,) = scores.nonzero()
-        return catalog.table().rank(documents[found], scores[found], k)
+        return catalog.table().rank(documents.ids[found], scores[found], k)
 
 
 def has_text(catalog: Catalog, ids: Int64s) -> npt.NDArray[np.bool_]:
     """bool [m]: which scenes of ``ids`` (int64 [m]) have text, and so a place in such a ranking."""
-    documents, _ = catalog.memo("documents", lambda: _documents(catalog))
-    return among(ids, documents)
+    return among(ids, catalog.documents().ids)
 
 
 def parse(text: str) -> list[Phrase]:
@@ -119,24 +117,30 @@ def _stop_terms() -> frozenset[Phrase]:
     return frozenset((term,) for term in terms)
 
 
-def _documents(catalog: Catalog) -> tuple[Int64s, npt.NDArray[np.float64]]:
-    """Scenes with text, int64 [n] ascending, and their lengths in tokens, float64 [n]."""
-    columns = np.array(catalog.text_lengths(), dtype=np.int64).reshape(-1, 2).T.copy()
-    return columns[0], columns[1].astype(np.float64)
+def _statistics(
+    documents: Documents, scope: Scope
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], int]:
+    """Which documents the scope allows, their BM25 length norms, and how many they are."""
+    visible = scope.holds(documents.ids)
+    count = int(visible.sum())
+    average = int(documents.lengths[visible].sum()) / max(count, 1) or 1.0  # all may be empty
+    return visible, K1 * (1 - B + B * documents.lengths / average), count
 
 
-def _postings(catalog: Catalog, phrase: Phrase, documents: Int64s) -> Postings:
+def _postings(catalog: Catalog, phrase: Phrase, documents: Documents) -> Postings:
     """Rows of ``documents`` that hold the phrase, and how often each does."""
 
-    def count() -> Postings:
-        if len(phrase) == 1:
-            occurrences = np.searchsorted(documents, catalog.text_postings(phrase[0]))
-        else:
-            occurrences = _phrase_starts(catalog, phrase, documents) >> 40
-        rows, frequency = np.unique(occurrences, return_counts=True)
-        return rows, frequency.astype(np.float64)
+    def look_up() -> Postings:
+        if len(phrase) > 1:
+            starts = _phrase_starts(catalog, phrase, documents.ids)
+            rows, counts = np.unique(starts >> 40, return_counts=True)
+            return rows, counts.astype(np.float64)
+        laid_out = documents.postings(phrase[0])
+        if laid_out is not None:
+            return laid_out
+        return tables.count(documents.ids, catalog.text_postings(phrase[0]))
 
-    return catalog.memo(("postings", phrase), count)
+    return catalog.memo(("postings", phrase), look_up)
 
 
 def _phrase_starts(catalog: Catalog, phrase: Phrase, documents: Int64s) -> Int64s:

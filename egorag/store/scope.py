@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from egorag.types import LEVELS, Query, Video
 
 Int64s = npt.NDArray[np.int64]
 
+T = TypeVar("T")
+
 _FOREVER = 2**62  # microseconds, beyond any time
 
 
@@ -25,13 +28,24 @@ class Scope:
 
     Attributes:
         ids: int64 [n], ascending. Nothing else may be read, ranked or counted in a statistic.
+        table, allows: the table it was made from, and bool [m] for every row of that.
         causal: whether ``until`` was set.
         untimed: videos left out because a date was asked for and theirs is not known.
     """
 
     ids: Int64s
+    table: SceneTable
+    allows: npt.NDArray[np.bool_]
     causal: bool
     untimed: int = 0
+    _known: dict[Hashable, Any] = field(default_factory=dict)
+
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make()`` returns, kept with the scope: many queries share one."""
+        if key not in self._known:
+            self._known[key] = make()
+        value: T = self._known[key]
+        return value
 
     def holds(self, ids: Int64s) -> npt.NDArray[np.bool_]:
         """bool [m]: which of ``ids`` (int64 [m], in any order) it allows."""
@@ -39,12 +53,17 @@ class Scope:
 
     def only(self, ids: Int64s) -> Scope:
         """The part of it that is among ``ids`` (int64 [m], ascending)."""
-        return replace(self, ids=self.ids[among(self.ids, ids)])
+        kept = self.allows & among(self.table.ids, ids)
+        return replace(self, ids=self.table.ids[kept], allows=kept, _known={})
 
     def __repr__(self) -> str:
         causal = ", causal" if self.causal else ""
         untimed = f", {self.untimed} videos without a date left out" if self.untimed else ""
         return f"Scope({len(self.ids)} scenes{causal}{untimed})"
+
+
+COLUMNS = ("ids", "video", "level", "start", "end", "known_at", "order")
+"""The columns of a ``SceneTable``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +102,11 @@ class SceneTable:
         order[np.lexsort((level, start, video))] = np.arange(len(ids))
         return cls(ids, video, level, start, end, known_at, order, ordered)
 
+    @property
+    def columns(self) -> dict[str, Int64s]:
+        """All of it but the videos, by name."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
     def rank(
         self, ids: Int64s, scores: npt.NDArray[np.floating], k: int
     ) -> list[tuple[int, float]]:
@@ -100,7 +124,8 @@ class SceneTable:
         Raises:
             ConfigError: the query names a video that is not in the index.
         """
-        keep = np.isin(self.level, [LEVELS.index(name) for name in query.levels])
+        wanted = np.isin(np.arange(len(LEVELS)), [LEVELS.index(name) for name in query.levels])
+        keep = wanted[self.level]
         allowed = self._allowed(query.videos)
         dated = any(isinstance(t, datetime) for t in (query.after, query.before, query.until))
         untimed = 0
@@ -115,7 +140,11 @@ class SceneTable:
             keep &= self.end <= self._times(query.before)
         if query.until is not None:
             keep &= self.known_at <= self._times(query.until)
-        return Scope(self.ids[keep], query.until is not None, untimed)
+        return Scope(self.ids[keep], self, keep, query.until is not None, untimed)
+
+    def places(self, ids: Int64s) -> Int64s:
+        """Row of each scene of ``ids`` (int64 [m], all of them in the table)."""
+        return np.searchsorted(self.ids, ids)
 
     def _allowed(self, videos: Sequence[str]) -> npt.NDArray[np.bool_]:
         """bool [number of videos]: which ones the query is restricted to."""

@@ -20,7 +20,7 @@ def test_what_it_holds(folder, toy) -> None:
     toy.fill(folder, [toy.record("a", ["x"])])
     folder.close()
     names = {p.name for p in folder.path.iterdir()}
-    assert names == {"catalog.sqlite", "artifacts", "vectors", "config.yaml", "lock"}
+    assert names == {"catalog.sqlite", "artifacts", "vectors", "tables", "config.yaml", "lock"}
 
 
 def test_it_can_be_moved(folder, toy, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egorag.store import fulltext
+from egorag.store import fulltext, tables
 from egorag.store.catalog import Catalog
 from egorag.store.fulltext import parse, search_text
 from egorag.store.migrations import TOKENIZER
@@ -55,13 +55,22 @@ def fts5_scores(catalog: Catalog, ids: set[int], match: str) -> dict[int, float]
     return dict(db.execute("SELECT rowid, -bm25(t) FROM t WHERE t MATCH ?", (match,)))
 
 
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory, toy):
+def lay_out(catalog: Catalog) -> None:
+    read = catalog.read_table, catalog.text_lengths, catalog.text_terms
+    tables.save(catalog.tables, catalog.generation(), *read)
+
+
+@pytest.fixture(scope="module", params=["rows", "laid out"])
+def catalog(request, tmp_path_factory, toy):
+    """Searched as FTS5 has it, and by the inverted file made from that."""
     rng = random.Random(0)
     with Catalog(tmp_path_factory.mktemp("fulltext") / "c", read_only=False) as opened:
         for i in range(12):
             said, seen = ([sentence(rng) for _ in range(9)] for _ in range(2))
             opened.write_video(toy.record(f"v{i}", said, visuals=seen))
+        if request.param == "laid out":
+            lay_out(opened)
+            assert opened.documents().columns is not None
         yield opened
 
 

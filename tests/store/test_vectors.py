@@ -1,7 +1,8 @@
-"""Vector search against brute force; FAISS files that are missing, damaged or stale."""
+"""Vector search against brute force; files that are missing, damaged or stale."""
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 
@@ -137,30 +138,52 @@ def contents(folder: IndexFolder) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted((folder.path / "vectors").iterdir())}
 
 
-DAMAGES = {
-    "faiss missing": lambda p: (p / "toy.faiss").unlink(),
-    "header missing": lambda p: (p / "toy.json").unlink(),
-    "folder missing": lambda p: [*map(os.unlink, p.iterdir()), p.rmdir()],
-    "faiss empty": lambda p: (p / "toy.faiss").write_bytes(b""),
-    "faiss cut": lambda p: os.truncate(p / "toy.faiss", 100),
-    "faiss flipped": lambda p: flip(p / "toy.faiss"),
-    "header garbage": lambda p: (p / "toy.json").write_bytes(b"\xff{"),
-    "header a list": lambda p: (p / "toy.json").write_bytes(b"[]"),
-    "header empty": lambda p: (p / "toy.json").write_bytes(b"{}"),
-}
+def saved(folder: IndexFolder, name: str = "toy"):
+    (path,) = (folder.path / "vectors").glob(f"{name}.*.safetensors")
+    return path
 
 
-def flip(path) -> None:
+def flip(path, share: float = 0.5) -> None:
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[int(len(data) * share)] ^= 1
     path.write_bytes(data)
+
+
+def flip_row(path) -> None:
+    """One bit of the last number of the rows: it is the least of the mantissa."""
+    _, end = json.loads(path.read_bytes()[8:8192])["rows"]["data_offsets"]
+    data = bytearray(path.read_bytes())
+    data[8192 + end - 4] ^= 1
+    path.write_bytes(data)
+
+
+def rewrite_header(path, header: bytes) -> None:
+    data = path.read_bytes()
+    path.write_bytes(len(header).to_bytes(8, "little") + header.ljust(8184) + data[8192:])
+
+
+DAMAGES = {
+    "missing": lambda p: p.unlink(),
+    "folder missing": lambda p: [p.unlink(), p.parent.rmdir()],
+    "empty": lambda p: p.write_bytes(b""),
+    "cut": lambda p: p.write_bytes(p.read_bytes()[:-1]),
+    "longer": lambda p: p.write_bytes(p.read_bytes() + b"x"),
+    "a row changed": flip_row,
+    "ids changed": lambda p: flip(p, 0.97),
+    "header garbage": lambda p: rewrite_header(p, b"\xff{"),
+    "header a list": lambda p: rewrite_header(p, b"[]"),
+    "header empty": lambda p: rewrite_header(p, b"{}"),
+    "header of another file": lambda p: rewrite_header(
+        p, p.read_bytes()[8:8192].replace(b'"digest":"', b'"digest":"0')
+    ),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_mended(folder, toy, damage: str) -> None:
     toy.fill(folder, [toy.record("a", ["x"] * 4), toy.record("b", ["y"] * 3)])
     answer, files = ask(folder, toy), contents(folder)
-    DAMAGES[damage](folder.path / "vectors")
+    DAMAGES[damage](saved(folder))
     broken = contents(folder) if (folder.path / "vectors").exists() else {}
     assert ask(folder, toy) == answer
     assert (contents(folder) if broken else {}) == broken  # readers write nothing
@@ -189,7 +212,7 @@ def test_a_stale_file_is_brought_up_to_date_from_what_it_holds(folder, toy) -> N
     folder.artifacts.discard(folder.catalog.encodings("a")["toy"].key)
     assert len(ask(folder, toy)) == len(folder.catalog.scenes())
     with pytest.raises(StoreError, match="missing"):
-        (folder.path / "vectors" / "toy.faiss").unlink()
+        saved(folder).unlink()
         ask(folder, toy)
 
 
@@ -209,8 +232,8 @@ def test_an_open_reader_follows_the_writer(folder, toy) -> None:
 def test_a_damaged_artifact_is_named(folder, toy) -> None:
     toy.fill(folder, [toy.record("a", ["x"] * 4)])
     flip(next(folder.artifacts.root.rglob("*.safetensors")))
-    assert ask(folder, toy)  # the FAISS file is whole, nothing else is read
-    (folder.path / "vectors" / "toy.faiss").unlink()
+    assert ask(folder, toy)  # the file is whole, nothing else is read
+    saved(folder).unlink()
     with pytest.raises(StoreError, match=r"damaged.*delete it"):
         ask(folder, toy)
 
@@ -229,15 +252,20 @@ def test_no_name_leaves_the_folder(folder, toy, name: str) -> None:
     made = tuple(replace(e, encoder=name) for e in record.encodings if e.encoder == "toy")
     row = replace(toy.ENCODER, name=name)
     (folder.path / "vectors").mkdir()
+    before = {p for p in folder.path.parent.rglob("*") if p.parent.name != "vectors"}
     try:
         folder.catalog.write_encoders([row, toy.ENCODER])
     except (StoreError, UnicodeEncodeError):
         return  # not even the catalog takes it
     folder.catalog.write_video(replace(record, encodings=made))
-    before = {p for p in folder.path.parent.rglob("*") if p.parent.name != "vectors"}
+
+    def others() -> set[object]:
+        return {p for p in folder.path.parent.rglob("*") if p.parent.name != "vectors"}
+
     folder.vectors.refresh()
-    assert {p for p in folder.path.parent.rglob("*") if p.parent.name != "vectors"} == before
-    assert len(contents(folder)) == 4
+    tables = {folder.path / "tables", *(folder.path / "tables").iterdir()}
+    assert others() - tables == before
+    assert len(contents(folder)) == 2
     scope = folder.catalog.scope(Query("q"))
     assert len(folder.vectors.search(name, QUERY, toy.SPACE, scope, 9)) == 1
     assert folder.vectors.search("toy", QUERY, toy.SPACE, scope, 9) == []
