@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from egorag.encode.base import Encoder, QueryEncoder, Vectors
+from egorag.encode.base import Encoder, QueryEncoder
 from egorag.errors import ConfigError, SpaceError, did_you_mean
 from egorag.fuse.base import Covered, Fused, Fuser, Ranking
+from egorag.fuse.early import JOINT, EarlyFusion
 from egorag.retrieve.bridges import REMEDY, Bridge
+from egorag.retrieve.joint import QueryVector, joint
 from egorag.retrieve.shown import shown
-from egorag.spaces import EmbeddingSpace
 from egorag.store.folder import IndexFolder
 from egorag.store.fulltext import has_text, search_text
-from egorag.store.scope import Int64s, Scope
+from egorag.store.scope import Int64s, Scope, among
 from egorag.terminal import plain
 from egorag.types import Hit, Query
 
 BM25 = "bm25"
 """Name of the full-text ranking, beside the encoders' names."""
-
-
-@dataclass(frozen=True, eq=False)
-class QueryVector:
-    """A query in one space: float32 [dim]."""
-
-    values: Vectors
-    space: EmbeddingSpace
 
 
 QueryVectors: TypeAlias = Mapping[tuple[str, str], QueryVector]
@@ -204,17 +196,27 @@ class Retriever:
         """Rankings by name: the encoder's, with the medium where it takes several of the query."""
         catalog, index = self.folder.catalog, self.folder.vectors
         names = [name for name, _ in vectors]
+        called = {
+            name if names.count(name) == 1 else f"{name}:{medium}": (name, vector)
+            for (name, medium), vector in vectors.items()
+        }
+        found: dict[str, Sequence[tuple[int, float]]] = {}
         begun: dict[str, Callable[[], Sequence[tuple[int, float]]]] = {}
         holds: dict[str, Callable[[Int64s], npt.NDArray[np.bool_]]] = {}
-        for (name, medium), vector in vectors.items():
-            called = name if names.count(name) == 1 else f"{name}:{medium}"
-            begun[called] = index.start(name, vector.values, vector.space, scope, depth)
-            holds[called] = functools.partial(index.holds, name)
+        if isinstance(self.fuser, EarlyFusion) and called:
+            every, scores = joint(self.fuser, self.folder, query, called)
+            seen = scope.holds(every)
+            found[JOINT] = catalog.table().rank(every[seen], scores[seen], depth)
+            holds[JOINT] = functools.partial(among, ascending=every)
+            called = {}
+        for ranking, (name, vector) in called.items():
+            begun[ranking] = index.start(name, vector.values, vector.space, scope, depth)
+            holds[ranking] = functools.partial(index.holds, name)
         words = None
         if query.text is not None and BM25 not in self.without:
             words = search_text(catalog, query.text, scope, depth)  # while vectors are searched
             holds[BM25] = functools.partial(has_text, catalog)
-        found = {name: wait() for name, wait in begun.items()}
+        found |= {name: wait() for name, wait in begun.items()}
         if words is not None:
             found[BM25] = words
         # Only scenes of the scope are asked about, so nothing beyond it can show.
