@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from egorag import config
 from egorag.asked import When, check_k, find_video, given, make_query
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from egorag.fuse.base import Fuser
     from egorag.generate.agent.replay import Replayed
     from egorag.generate.base import Answerer
-    from egorag.plan.base import Planner
-    from egorag.plan.search import Found, Methods, Search
+    from egorag.plan.search import Found, How, Search
     from egorag.predict import Predictor
-    from egorag.rerank.base import Reranker, Selector
-    from egorag.retrieve.base import Strategy
     from egorag.retrieve.retriever import Retriever
     from egorag.segment.by_tree import SceneTree
     from egorag.store.embeddings import Embeddings
@@ -134,11 +131,7 @@ class Index:
         until: When = None,
         videos: Sequence[str] = (),
         without: Sequence[str] = (),
-        fuser: Fuser | None = None,
-        strategy: Strategy | None = None,
-        reranker: Reranker | None = None,
-        selector: Selector | None = None,
-        planner: Planner | None = None,
+        **how: Unpack[How],
     ) -> Found:
         """The best ``k`` scenes for a text, picture, sound or video clip (or several together).
 
@@ -151,7 +144,7 @@ class Index:
             until: causal cut-off: nothing known later is read, ranked or counted.
             videos: ids, id prefixes or paths to restrict to.
             without: rankings to leave out, by encoder or ``bm25``.
-            fuser, strategy, reranker, selector, planner: how; see ``configs/search.yaml``.
+            how: fuser, strategy, reranker, selector, planner; see ``configs/search.yaml``.
 
         Returns:
             a sequence of hits, best first, with the plan that was made of the query.
@@ -160,17 +153,9 @@ class Index:
             SpaceError: no encoder of this index takes such a query.
         """
         check_k(k)
-        query_ = make_query(
-            self.folder.catalog,
-            given(query, image, sound, video),
-            level=level,
-            after=after,
-            before=before,
-            until=until,
-            videos=videos,
-        )
-        methods = _chosen(fuser, strategy, reranker, selector, planner)
-        return self._searching(query_, methods, without).find(query_, k)
+        media = given(query, image, sound, video)
+        query_ = make_query(self.folder.catalog, media, after, before, until, videos, level)
+        return self._searching(query_, how, without).find(query_, k)
 
     def left_out(
         self,
@@ -210,12 +195,8 @@ class Index:
         until: When = None,
         videos: Sequence[str] = (),
         without: Sequence[str] = (),
-        fuser: Fuser | None = None,
-        strategy: Strategy | None = None,
-        reranker: Reranker | None = None,
-        selector: Selector | None = None,
-        planner: Planner | None = None,
         answerer: Answerer | None = None,
+        **how: Unpack[How],
     ) -> Answer:
         """Answer from the index, with citations checked; abstains on weak evidence."""
         from egorag.generate.base import Searching
@@ -223,16 +204,8 @@ class Index:
         from egorag.generate.numbered import cost
 
         check_k(k)
-        asked = make_query(
-            self.folder.catalog,
-            given(question),
-            after=after,
-            before=before,
-            until=until,
-            videos=videos,
-        )
-        methods = _chosen(fuser, strategy, reranker, selector, planner)
-        search = self._searching(asked, methods, without)
+        asked = make_query(self.folder.catalog, given(question), after, before, until, videos)
+        search = self._searching(asked, how, without)
         found = search.find(asked, k)
         evidence = search.evidence(found, cost)
         by: Answerer = answerer if answerer is not None else Extractive()
@@ -247,17 +220,13 @@ class Index:
         trace: str | Path,
         *,
         without: Sequence[str] = (),
-        fuser: Fuser | None = None,
-        strategy: Strategy | None = None,
-        reranker: Reranker | None = None,
-        selector: Selector | None = None,
-        planner: Planner | None = None,
+        **how: Unpack[How],
     ) -> Replayed:
         """Carry out an agent's tool calls again, with its recorded replies, and compare.
 
         Args:
             trace: a file that ``answerer.trace`` named.
-            without, fuser, strategy, reranker, selector, planner: as in that call of ``ask``.
+            without, how: as in that call of ``ask``.
 
         Raises:
             ConfigError, StoreError: no such trace, or a damaged one.
@@ -265,11 +234,8 @@ class Index:
         from egorag.generate.agent.replay import replay
         from egorag.generate.agent.trace import read_trace
 
-        methods = _chosen(fuser, strategy, reranker, selector, planner)
         lines, _ = read_trace(Path(trace))
-        return replay(
-            lines, self.folder, lambda query: self._searching(query, methods, without).hits
-        )
+        return replay(lines, self.folder, lambda query: self._searching(query, how, without).hits)
 
     def text_encoder(self, answerer: Answerer) -> Any | None:
         """The text encoder that ``answerer`` is given: of its model, else the index's first."""
@@ -392,10 +358,11 @@ class Index:
     def _video(self, name: str) -> str:
         return find_video(self.folder.catalog, name)
 
-    def _searching(self, query: Query, methods: Methods, without: Sequence[str]) -> Search:
+    def _searching(self, query: Query, how: How, without: Sequence[str]) -> Search:
         """A search with the encoders loaded that ``query`` needs."""
-        from egorag.plan.search import Search
+        from egorag.plan.search import Methods, Search
 
+        methods = Methods(**how)
         rows = self.folder.catalog.encoders()
         by_text = {bridge.text for n, bridge in self._bridges.items() if n not in without}
         able = [
@@ -427,12 +394,3 @@ class Index:
 
         by = fuser if fuser is not None else ReciprocalRank()
         return Retriever(self.folder, encoders, by, without=without, bridges=self._bridges)
-
-
-def _chosen(*parts: Any) -> Methods:
-    """The methods given, in the order of the fields of ``Methods``; defaults for None."""
-    from egorag.plan.search import Methods
-
-    names = [field.name for field in fields(Methods)]
-    given = zip(names, parts, strict=True)
-    return Methods(**{name: part for name, part in given if part is not None})

@@ -36,12 +36,11 @@ def given(
 def make_query(
     catalog: Catalog,
     media: Mapping[str, Any],
-    *,
-    level: str = "scene",
     after: When = None,
     before: When = None,
     until: When = None,
     videos: Sequence[str] = (),
+    level: str = "scene",
 ) -> Query:
     """A query over the index of ``catalog``.
 

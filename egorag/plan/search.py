@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import TypedDict, overload
 
 from egorag.fuse.base import Fuser
 from egorag.fuse.rrf import ReciprocalRank
@@ -25,6 +25,16 @@ class Methods:
     reranker: Reranker = field(default_factory=Unchanged)
     selector: Selector = field(default_factory=Top)
     planner: Planner = field(default_factory=Literal)
+
+
+class How(TypedDict, total=False):
+    """The fields of ``Methods`` as arguments; what is not given has its default."""
+
+    fuser: Fuser
+    strategy: Strategy
+    reranker: Reranker
+    selector: Selector
+    planner: Planner
 
 
 @dataclass(frozen=True)
