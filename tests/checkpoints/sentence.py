@@ -16,7 +16,7 @@ GEMMA_PROMPTS = {
     "document": "title: none | text: ",
     "STS": "task: sentence similarity | query: ",
 }
-_WORDS = (
+WORDS = (
     "the a man woman dog red blue green cuts opens walks bread door house kitchen and in of "
     "query passage text title none one two three four five six seven eight nine ten : . | ,"
 )
@@ -27,7 +27,7 @@ def make_bert(folder: Path, seed: int = 0, prompts: dict[str, str] | None = None
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS.split()]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS.split()]
     vocab += [chr(code) for code in range(ord("a"), ord("z") + 1) if chr(code) not in vocab]
     vocab += [f"##{chr(code)}" for code in range(ord("a"), ord("z") + 1)]
     torch.manual_seed(seed)
