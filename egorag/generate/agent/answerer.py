@@ -13,16 +13,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from egorag.errors import ConfigError
 from egorag.generate.agent.budget import Budget
-from egorag.generate.agent.loop import Investigation, Task, start
+from egorag.generate.agent.loop import Investigation
 from egorag.generate.agent.settings import AgentSettings
+from egorag.generate.agent.task import Task, start, task_of
 from egorag.generate.agent.trace import Trace, traced
 from egorag.generate.agent.watched import Watched
 from egorag.generate.base import Answerer, Searcher, TextEncoder
-from egorag.generate.model_answerer import LONGEST
-from egorag.generate.question import asked
-from egorag.generate.reply import LETTERS
 from egorag.store.folder import IndexFolder
 from egorag.types import Answer, Hit, Query
 
@@ -90,24 +87,6 @@ class _WithSearch:
     ) -> Answer:
         """See ``Agent.answer``."""
         return self.agent._run(task_of(query, hits, folder, self.search, choices))
-
-
-def task_of(
-    query: Query,
-    hits: Sequence[Hit],
-    folder: IndexFolder,
-    search: Searcher | None,
-    choices: Sequence[str] | None,
-) -> Task:
-    """The task of an answerer's arguments.
-
-    Raises:
-        ConfigError: an empty question, or choices that cannot be asked for.
-    """
-    question, options = asked(query, choices, LONGEST)
-    if len(set(options)) > len(LETTERS):
-        raise ConfigError(f"choices may be {len(LETTERS)} at most, got {len(set(options))}")
-    return Task(question, options, query, tuple(hits), folder.catalog, search)
 
 
 def investigate(

@@ -17,6 +17,8 @@ from egorag.when import parse_when
 
 LONGEST = 500
 """Characters of a text given as an argument; what is longer is cut."""
+MOST = 10**9
+"""What a number may be."""
 _SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -56,7 +58,7 @@ class Argument:
             RefusedError: it is of another kind.
         """
         if self.kind is Kind.NUMBER:
-            if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST:
                 return value
         elif self.kind is Kind.TIME:
             if isinstance(value, (str, int, float)) and not isinstance(value, bool):
@@ -69,9 +71,7 @@ class Argument:
 
     def _time(self, value: str | float) -> Time:
         try:
-            return parse_when(
-                self.name, value if isinstance(value, float) else str(value)[:LONGEST]
-            )
+            return parse_when(self.name, str(value)[:LONGEST])
         except (ConfigError, ValueError, OverflowError):
             raise RefusedError(
                 f"{self.name} must be {self.kind.value}, not {_shown(value)}"

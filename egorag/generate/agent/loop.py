@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from egorag.chat.base import Completion
 from egorag.errors import ServerError
@@ -13,17 +12,16 @@ from egorag.generate.agent.budget import Budget, BudgetError
 from egorag.generate.agent.gathered import Gathered
 from egorag.generate.agent.settings import AgentSettings
 from egorag.generate.agent.step import CALLS, Step, read_step, step_schema, too_many
+from egorag.generate.agent.task import Task
 from egorag.generate.agent.tools import Desk, Result
 from egorag.generate.agent.trace import Trace, digest
 from egorag.generate.agent.view import View
-from egorag.generate.agent.watched import Watched, guess
-from egorag.generate.base import Searcher
+from egorag.generate.agent.watched import PICTURE, Watched, guess
 from egorag.generate.case import Case
 from egorag.generate.numbered import NumberedScene
 from egorag.generate.prompt import messages
 from egorag.generate.reply import LETTERS, Reply, schema
-from egorag.store.catalog import Catalog
-from egorag.types import Answer, Hit, Query
+from egorag.types import Answer, Hit
 
 STALE = 2
 """Rounds in a row without anything new after which the model is asked for its answer."""
@@ -31,24 +29,6 @@ UNVERIFIED = (
     "None of what the answer cites could be verified: a quote must stand word for word in the "
     "scene it names. Look again, answer with other quotes, or set answerable to false."
 )
-
-
-@dataclass(frozen=True)
-class Task:
-    """A question with what belongs to it.
-
-    Attributes:
-        options: the choices; none for an open question.
-        hits: what the question itself found.
-        search: None where there is none.
-    """
-
-    question: str
-    options: Sequence[str]
-    query: Query
-    hits: Sequence[Hit]
-    catalog: Catalog
-    search: Searcher | None
 
 
 class Investigation:
@@ -88,6 +68,7 @@ class Investigation:
         self._budget.kept = (
             sum(guess(message["content"]) for message in bare)
             + self._settings.evidence_tokens
+            + self._settings.frames * PICTURE
             + self._settings.max_tokens
         )
         try:
@@ -153,6 +134,8 @@ class Investigation:
             result = self._desk.call(call.tool, call.arguments, self._round)
             for hit in result.hits:
                 self._hits.setdefault(hit.scene.id, hit)
+            notes = self._chat.notes
+            notes += [note for note in result.notes if note not in notes]
             text = result.text(self._view.names)
             self._trace.add(
                 "call",
@@ -171,7 +154,6 @@ class Investigation:
     def _new(self, found: Sequence[tuple[str, Result]]) -> bool:
         """Whether a result tells what none has told before."""
         texts = {result.text(self._view.names) for _, result in found if not result.failed}
-        texts = {text for text in texts if not text.startswith('{"repeated"')}
         fresh = texts - self._texts
         self._texts |= texts
         return bool(fresh)
@@ -184,7 +166,8 @@ class Investigation:
             reason: why the rounds ended without one.
         """
         self._budget.last = True
-        cited = [n for claim in reply.claims for n, _ in claim.citations] if reply else []
+        claims = reply.claims if reply else ()
+        cited = [n for claim in claims for n, _ in (*claim.citations, *claim.seen)]
         # It may have failed because it takes no pictures.
         seen = 0 if self._failed else self._settings.frames
         scenes = self._gathered.best(cited, self._settings.evidence_tokens, seen)
@@ -233,26 +216,3 @@ def _unread(step: Step, got: Completion) -> str:
     if got.cut:
         return "The reply was cut off before its end: be shorter."
     return f"The reply could not be read: {step.error}."
-
-
-def start(task: Task, settings: dict[str, Any], version: str) -> dict[str, Any]:
-    """The first line of a trace: all that a replay needs besides the index.
-
-    Args:
-        settings: without the trace's own path.
-    """
-    query = task.query
-    times = {
-        name: time if time is None or isinstance(time, (int, float)) else time.isoformat()
-        for name, time in (("after", query.after), ("before", query.before), ("until", query.until))
-    }
-    return {
-        "version": version,
-        "settings": settings,
-        "question": query.text,
-        "choices": list(task.options) or None,
-        "filters": {**times, "videos": list(query.videos)},
-        "generation": task.catalog.generation(),
-        "searches": task.search is not None,
-        "hits": [{"scene": hit.scene.id, **hit.to_json()} for hit in task.hits],
-    }

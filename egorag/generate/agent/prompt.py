@@ -12,6 +12,7 @@ from typing import Any
 from egorag.generate.agent.step import CALLS
 from egorag.generate.agent.tools import Result, Tool
 from egorag.generate.numbered import data
+from egorag.terminal import plain
 
 SYSTEM = f"""\
 You answer a question about video recordings. You look for the evidence yourself, in rounds: in \
@@ -39,6 +40,9 @@ CHOOSE = """
 The question has given choices. Once you know enough to tell which is right, call answer with the \
 sentences that lead to it; you are then asked for the choice itself.
 """
+REPLY = """
+An argument that is not needed may be null. Reply with one JSON object of this schema and nothing \
+else:"""
 
 
 def system(
@@ -47,9 +51,8 @@ def system(
     """The system's message."""
     told = [SYSTEM + SEES * sees + CHOOSE * chooses, "The tools:"]
     told += [f"- {name}: {tool.about}" for name, tool in tools.items()]
-    told += ["- answer: ends the search", "", "Times may be left null, and so may what is not"]
-    told[-1] += " needed. Reply with one JSON object of this schema and nothing else:"
-    return {"role": "system", "content": "\n".join([*told, json.dumps(shape)])}
+    told += ["- answer: ends the search", REPLY, json.dumps(shape)]
+    return {"role": "system", "content": "\n".join(told)}
 
 
 def question(
@@ -81,7 +84,7 @@ def results(
     lines = [*before, "<results>"]
     parts: list[dict[str, Any]] = []
     for tool, result in found:
-        lines.append(data({"tool": tool[:60]}))
+        lines.append(data({"tool": plain(tool[:60])}))
         lines.append(result.text(names))
         for scene in result.scenes:
             for picture in scene.pictures:

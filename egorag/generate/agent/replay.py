@@ -9,9 +9,9 @@ from typing import Any
 
 from egorag.chat.base import Completion, Token
 from egorag.errors import EgoragError, ServerError, StoreError
-from egorag.generate.agent.answerer import Agent, investigate, task_of
+from egorag.generate.agent.answerer import Agent, investigate
 from egorag.generate.agent.budget import Budget
-from egorag.generate.agent.loop import start
+from egorag.generate.agent.task import Task, start, task_of
 from egorag.generate.agent.trace import LAST, Trace
 from egorag.generate.agent.watched import Watched
 from egorag.generate.base import Searcher
@@ -104,7 +104,7 @@ def replay(
 
 def _given(
     first: Line, folder: IndexFolder, make_search: Callable[[Query], Searcher]
-) -> tuple[Agent, Any]:
+) -> tuple[Agent, Task]:
     filters = first["filters"]
     after, before, until = (
         datetime.fromisoformat(time) if isinstance(time, str) else time

@@ -70,14 +70,14 @@ def read_step(text: str) -> Step:
     """
     for found in objects(text):
         try:
-            said = data(found)
+            said = plain(data(found))  # lone surrogates cannot be sent
         except RecursionError:  # nested deeper than it can be written again
             continue
         if {"calls", "tool"} & set(found):
             return _step(found, said)
         if {"answerable", "sentences"} & set(found):
             return Step(said, answer=parse(json.dumps(found)))
-    return Step(data(text[:THOUGHT]), error="that is not one JSON object of the schema")
+    return Step(data(plain(text[:THOUGHT])), error="that is not one JSON object of the schema")
 
 
 def _step(found: Mapping[str, Any], said: str) -> Step:
@@ -97,7 +97,9 @@ def _step(found: Mapping[str, Any], said: str) -> Step:
             error = "" if reply else "an answer needs answerable, sentences and confidence"
             return Step(said, told, answer=reply, error=error)
         if any(isinstance(value, (dict, list)) for value in given.values()):
-            return Step(said, told, error=f"the arguments of {tool[:60]} must be plain values")
+            return Step(
+                said, told, error=f"the arguments of {plain(tool[:60])} must be plain values"
+            )
         calls.append(Call(tool, given))
     return Step(said, told, tuple(calls))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from egorag.generate.agent.step import read_step
 from egorag.generate.numbered import data
 from egorag.terminal import plain
 
@@ -34,11 +35,14 @@ def _told(line: Mapping[str, Any]) -> Iterator[str]:
     elif kind == "asked":
         yield f"{time}asked, about {line.get('guess')} tokens"
     elif kind == "reply":
-        said = line.get("text") or line.get("refusal")
-        yield f"{time}reply, {line.get('spent')} tokens spent so far: {_short(said)}"
+        said = str(line.get("text") or line.get("refusal"))
+        step = read_step(said)  # the calls have lines of their own
+        shown = step.thought if step.calls else said
+        yield f"{time}reply, {line.get('spent')} tokens spent so far: {_short(shown)}"
     elif kind == "call":
         arguments = _short(data(line.get("arguments")))
-        yield f"{time}round {line.get('round')}: {_short(line.get('tool'))} {arguments}"
+        seen = f", {line['pictures']} pictures" if line.get("pictures") else ""
+        yield f"{time}round {line.get('round')}: {_short(line.get('tool'))} {arguments}{seen}"
         yield from _result(line)
     elif kind == "answer" and isinstance(line.get("answer"), dict):
         yield f"answer: {_short(line['answer'].get('answer'))}"

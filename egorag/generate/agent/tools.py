@@ -36,6 +36,7 @@ class Result:
     Attributes:
         head: plain facts.
         scenes: numbered evidence.
+        notes: what the user should know of it, too.
         hits: where a search found it.
         failed: whether ``head`` says why there is nothing.
     """
@@ -43,6 +44,7 @@ class Result:
     head: Mapping[str, Any]
     scenes: tuple[NumberedScene, ...] = ()
     hits: tuple[Hit, ...] = ()
+    notes: tuple[str, ...] = ()
     failed: bool = False
 
     def text(self, names: Mapping[str, str]) -> str:
@@ -141,7 +143,8 @@ class Desk:
             arguments = read_arguments(tools[name].arguments, given)
             key = name + canonical(arguments)
             if before := self._done.get(key):
-                return Result({"repeated": f"the same call was answered in round {before}"})
+                told = f"the same call was answered in round {before}"
+                return Result({"repeated": told}, failed=True)
             with self.view.catalog.snapshot():
                 found = tools[name].run(**arguments)
             self._done[key] = round
@@ -276,21 +279,22 @@ class Desk:
                 break
             room -= cost(passage)
             fits.append(passage)
-        seen = self._pictures(video, part, head) if look else []
-        shown = replace(bare, passages=tuple(fits), pictures=tuple(seen))
+        seen, blind = self._pictures(video, part) if look and self.frames else ([], "")
+        if blind:
+            head["no_pictures"] = blind
+        notes = (f"{plain(video.path)} could not be looked at: {blind}",) if blind else ()
         if not fits and not seen:
-            return Result({"found": 0, **head})
-        return Result({"found": 1, **head}, (self.gathered.add(shown),))
+            return Result({"found": 0, **head}, notes=notes)
+        shown = replace(bare, passages=tuple(fits), pictures=tuple(seen))
+        return Result({"found": 1, **head}, (self.gathered.add(shown),), notes=notes)
 
-    def _pictures(self, video: Video, part: Span, head: dict[str, Any]) -> list[Picture]:
-        if not self.frames:
-            return []
+    def _pictures(self, video: Video, part: Span) -> tuple[list[Picture], str]:
+        """Pictures of ``part``, or why there are none."""
         try:
             check_same(Path(video.path), video.id)
-            return pictures(Path(video.path), part, self.frames, self.size)
+            return pictures(Path(video.path), part, self.frames, self.size), ""
         except MediaError as error:
-            head["no_pictures"] = plain(str(error))
-            return []
+            return [], plain(str(error))
 
     def _video(self, id: str) -> Video:
         return next(video for video in self.view.videos if video.id == id)

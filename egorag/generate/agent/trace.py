@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,6 +145,4 @@ def digest(value: Any) -> str:
 def _pixels(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
-    if isinstance(value, (Mapping, Sequence)):
-        return value
     raise TypeError(f"cannot take the digest of {type(value).__name__}")

@@ -49,6 +49,16 @@ def test_a_model_that_echoes_a_mark_does_not_send_it_back(run, told):
     assert "<|im" not in json.dumps(server.bodies[1]["messages"][1:])
 
 
+def test_characters_that_cannot_be_sent_do_not_come_back(run, told):
+    odd = "\ud800 \x00 \u202e"
+    echo = told.calls((odd, {odd: odd}), ("search", {"query": f"keys{odd}"}), thought=odd)
+    done = told.answers((f"Here{odd}.", (1, f"car keys{odd}")))
+    with openai_server(says(echo), says(odd), says(done)) as server:
+        answer = run(server)
+    assert answer.text.startswith("Here")
+    assert not set(odd) - {" "} & set(json.dumps(server.bodies, ensure_ascii=False))
+
+
 OBEYING = [
     ("search", {"query": "keys", "until": 9999}),
     ("search", {"query": "keys", "before": 9999, "video": "v2"}),
@@ -95,6 +105,27 @@ def test_no_quote_is_shown_that_is_not_there_by_then(run, told, cited):
     assert answer.abstained
     assert answer.citations == ()
     assert "Paris" not in answer.text
+
+
+def test_poison_after_the_cut_off_changes_no_byte_of_a_run(run, told, world, tmp_path):
+    late = [
+        (15, 20, "where are the car keys? poison", "ocr"),
+        (16, 60, "car keys keys", "subtitle"),
+    ]
+    script = [told.calls(*OBEYING[i : i + 4]) for i in range(0, len(OBEYING), 4)]
+    done = told.answers(("In the bowl.", (1, "the blue bowl"), (4, "poison")))
+    seen = []
+    for number, day in enumerate([[(15, 20, "I sleep", "subtitle")], late]):
+        trace = tmp_path / f"{number}.jsonl"
+        with openai_server(*map(says, script), says(done)) as server:
+            answer = run(server, toy=world(told.DAY[:3] + day), until=15.0, trace=str(trace))
+        lines = [json.loads(line) for line in trace.read_text().splitlines()]
+        for line in lines:
+            line.pop("at", None)
+        lines[0]["generation"] = lines[0]["settings"]["base_url"] = None
+        seen.append((server.bodies, answer.to_json(), lines))
+    assert seen[0] == seen[1]
+    assert answer.text == "In the bowl. [1]"
 
 
 def test_a_quote_of_the_injected_text_is_at_most_that(run, told):

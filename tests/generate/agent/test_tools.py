@@ -125,6 +125,7 @@ def test_pictures_come_from_the_file_that_was_indexed(film):
     assert all(1e6 <= p.time < 5e6 and max(p.image.shape) == 64 for p in scene.pictures)
     Path(view.videos[0].path).write_bytes(b"another film")
     blind = at.call("look", {"video": "v1", "after": 2, "before": 4}, 1)
+    assert blind.notes[0].endswith("could not be looked at: " + blind.head["no_pictures"])
     assert blind.head == {
         "found": 0,
         "no_pictures": "it is another file than the one that was indexed",
@@ -153,7 +154,7 @@ def test_pictures_come_from_the_file_that_was_indexed(film):
         ("zoom", {"scene": 7}, "no scene has the number 7; there are none yet"),
         ("zoom", {"scene": 0}, "scene must be a whole number"),
         ("zoom", {"scene": True}, "scene must be a whole number"),
-        ("zoom", {"scene": 10**30}, "no scene has the number"),
+        ("zoom", {"scene": 10**30}, "scene must be a whole number"),
         ("orient", {"first": "v1"}, "first must be a whole number"),
     ],
 )
