@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from egorag.errors import ConfigError
 from egorag.evaluate.base import Dataset, Item, Media, Relevant
 from egorag.evaluate.files import Annotated, Entry, Files, media_under
 from egorag.spans import Span, to_us
@@ -55,20 +56,27 @@ class EgoLifeQA(Annotated):
         files = Files(Path(self.folder), PUBLISHED)
         rows = files.listed(f"EgoLifeQA/{name}", name)
         clips = _clips(Path(self.media or self.folder), self.person)
-        items = self.draw([_item(row, clips) for row in rows])
+        every = [_item(row, clips) for row in rows]
+        untimed = sum(not item.relevant for item in every)
+        note = f"{untimed} of {len(every)} questions name no moment as evidence."
+        items = self.draw(every)
         lacking = {one.video for item in items for one in item.relevant} - {c.name for c in clips}
         media = (*clips, *(Media(name) for name in sorted(lacking)))
-        return Dataset("egolifeqa", "choice", items, media, files.sources)
+        notes = (note,) if untimed else ()
+        return Dataset("egolifeqa", "choice", items, media, files.sources, notes)
 
 
 def _clips(folder: Path, person: str) -> list[Media]:
     """The clips of the person, in order of time."""
     named = re.compile(rf"DAY(\d+)_{re.escape(person)}_(\d{{8}})", re.I)
-    found = [
-        Media(path.stem, path, recorded_at=_moment(int(match[1]), match[2]))
-        for path in media_under(folder)
-        if (match := named.fullmatch(path.stem))
-    ]
+    found = []
+    for path in media_under(folder):
+        if match := named.fullmatch(path.stem):
+            try:
+                began = _moment(int(match[1]), match[2])
+            except ValueError as error:
+                raise ConfigError(f"{path}: the name tells no time of a day: {error}") from None
+            found.append(Media(path.stem, path, recorded_at=began))
     return sorted(found, key=lambda clip: (clip.recorded_at or FIRST_DAY, clip.name))
 
 
@@ -80,7 +88,6 @@ def _item(row: Entry, clips: list[Media]) -> Item:
         raise row.fail(f"query_time must be one day and time, got {asked!r:.80}")
     try:
         until = _moment(*times[0])
-        targets = [(day, time, _moment(day, time)) for day, time in _times(row.get("target_time"))]
     except ValueError as error:
         raise row.fail(str(error)) from None
     return Item(
@@ -89,20 +96,27 @@ def _item(row: Entry, clips: list[Media]) -> Item:
         (),
         choices,
         row.letter("answer", len(choices)),
-        relevant=tuple(_evidence(moment, day, time, clips) for day, time, moment in targets),
+        relevant=tuple(_evidence(row.values.get("target_time"), clips)),
         until=until,
         labels={"task": row.text("type")},
     )
 
 
-def _evidence(moment: datetime, day: int, time: str, clips: list[Media]) -> Relevant:
-    """The target in the clip that holds it; a name for the clip where it is not there."""
-    at = bisect_right(clips, moment, key=lambda clip: clip.recorded_at or FIRST_DAY) - 1
-    began = clips[at].recorded_at if at >= 0 else None
-    if began is None or moment >= began + CLIP:
-        return Relevant(f"clip of DAY{day} {time}", Span(0, 2 * AROUND), 1.0)
-    us = (moment - began) // timedelta(microseconds=1)
-    return Relevant(clips[at].name, Span(max(0, us - AROUND), us + AROUND), 1.0)
+def _evidence(told: Any, clips: list[Media]) -> Iterator[Relevant]:
+    """Each target in the clip that holds it, a name for the clip where it is not there; what is no
+    time is passed over."""
+    for day, time in _times(told):
+        try:
+            moment = _moment(day, time)
+        except ValueError:
+            continue
+        at = bisect_right(clips, moment, key=lambda clip: clip.recorded_at or FIRST_DAY) - 1
+        began = clips[at].recorded_at if at >= 0 else None
+        if began is None or moment >= began + CLIP:
+            yield Relevant(f"clip of DAY{day} {time}", Span(0, 2 * AROUND), 1.0)
+            continue
+        us = (moment - began) // timedelta(microseconds=1)
+        yield Relevant(clips[at].name, Span(max(0, us - AROUND), us + AROUND), 1.0)
 
 
 def _times(told: Any) -> Iterator[tuple[int, str]]:
@@ -124,7 +138,7 @@ def _moment(day: int, time: str) -> datetime:
         ValueError: no time of a day.
     """
     parts = [int(time[i : i + 2]) for i in range(0, 8, 2)] if len(time) == 8 else [99]
-    if day < 1 or any(part >= most for part, most in zip(parts, (24, 60, 60, 20), strict=False)):
+    if day < 1 or any(part >= most for part, most in zip(parts, (24, 60, 60, 100), strict=False)):
         raise ValueError(f"expected DAY1 or later and a time HHMMSSFF, got DAY{day} {time!r}")
     hours, minutes, seconds, frames = parts
     return FIRST_DAY + timedelta(

@@ -74,10 +74,13 @@ class EK100Actions(Annotated):
         media = tuple(Media(name) for name in dict.fromkeys(clips.videos))
         return Dataset(f"ek100_{self.challenge}", "scores", items, media, files.sources)
 
-    def from_file(self, dataset: Dataset) -> Scores | None:
+    def from_file(self, dataset: Dataset) -> Scores:
         """The official metrics in percent: overall, unseen participants, tail classes."""
         if self.predictions is None:
-            return None
+            raise ConfigError(
+                f"{dataset.name} scores a file: give benchmark.predictions=FILE.json (the official "
+                "submission), FILE.npz or FILE.safetensors (verb_output, noun_output)"
+            )
         files = files_of(self.folder)
         clips = read_clips(files, TABLE)
         held = _parts(files, clips)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ from egorag.types import TimedText
 SENTENCES = "EPIC_100_retrieval_test_sentence.csv"
 CLIPS = ("EPIC_100_retrieval_test.csv", TABLE)
 TEXT_ONLY = (
-    "Clips are their narrations here, as text: a bound on what words alone can find, not a score "
-    "for video."
+    "Clips are their narrations here, as text, laid end to end where they overlap: a bound on what "
+    "words alone can find, not a score for video."
 )
 
 Matrix = npt.NDArray[np.floating]
@@ -62,12 +63,10 @@ class EK100Retrieval(Annotated):
         """One query a sentence; right are the clips of its verb and nouns."""
         files = files_of(self.folder)
         clips, said = _read(files)
+        spans = _laid_out(clips) if self.text_only else clips.spans
         same: dict[Any, list[Relevant]] = defaultdict(list)
-        for at, (id, video, span) in enumerate(
-            zip(clips.ids, clips.videos, clips.spans, strict=True)
-        ):
-            one = (id, Span(0, span.duration)) if self.text_only else (video, span)
-            same[clips.verbs[at], clips.all_nouns[at]].append(Relevant(*one, 1.0))
+        for at, (video, span) in enumerate(zip(clips.videos, spans, strict=True)):
+            same[clips.verbs[at], clips.all_nouns[at]].append(Relevant(video, span, 1.0))
         items = [
             Item(
                 clips.ids[at],
@@ -76,11 +75,13 @@ class EK100Retrieval(Annotated):
             )
             for at in said
         ]
-        media = _narrations(clips) if self.text_only else ()
-        if not self.text_only and self.similarity is None:
-            media = self.find(dict.fromkeys(clips.videos))
-        elif not self.text_only:
-            media = tuple(Media(name) for name in dict.fromkeys(clips.videos))
+        names = dict.fromkeys(clips.videos)
+        if self.text_only:
+            media = _narrations(clips, spans)
+        elif self.similarity is None:
+            media = self.find(names)
+        else:
+            media = tuple(map(Media, names))
         return Dataset(
             "ek100_mir",
             "retrieval",
@@ -135,12 +136,22 @@ def _read(files: Files) -> tuple[Clips, list[int]]:
     return clips, list(said)
 
 
-def _narrations(clips: Clips) -> tuple[Media, ...]:
-    """Each clip as a video of its own that holds one line of text."""
-    return tuple(
-        Media(id, texts=(TimedText(Span(0, span.duration), text, "caption", "narration"),))
-        for id, span, text in zip(clips.ids, clips.spans, clips.texts, strict=True)
-    )
+def _laid_out(clips: Clips) -> tuple[Span, ...]:
+    """The clips of each video end to end: they overlap, but what is searched is one clip each."""
+    reached: dict[str, int] = defaultdict(int)
+    found = []
+    for video, span in zip(clips.videos, clips.spans, strict=True):
+        found.append(Span(reached[video], reached[video] + span.duration))
+        reached[video] += span.duration
+    return tuple(found)
+
+
+def _narrations(clips: Clips, spans: Sequence[Span]) -> tuple[Media, ...]:
+    """Each video as the narrations of its clips."""
+    said: dict[str, list[TimedText]] = defaultdict(list)
+    for video, span, text in zip(clips.videos, spans, clips.texts, strict=True):
+        said[video].append(TimedText(span, text, "caption", "narration"))
+    return tuple(Media(video, texts=tuple(texts)) for video, texts in said.items())
 
 
 def _matrix(path: Path, clips: Clips, said: list[int]) -> Matrix:

@@ -27,7 +27,6 @@ def test_an_index_is_made_once_for_equal_media_and_recipe(world: Path, cache: Pa
     assert again == replace(first, built=False)
     other = indexed(dataset.media, cache, "segmenter=fixed")
     assert other.index != first.index and other.ids == first.ids
-    assert len(list((cache / "indexes").glob("*/catalog.sqlite"))) == 2
     items, left_out = ready(dataset, first)
     assert left_out == {} and items == list(dataset.items)
 

@@ -101,8 +101,13 @@ def test_queries_and_their_clips(folder: Path) -> None:
     assert dataset.missing == ("P01_11", "P18_02")
     as_text = EK100Retrieval(str(folder), text_only=True).read()
     assert not as_text.missing and "text" in as_text.notes[0]
-    assert [r.video for r in as_text.items[0].relevant] == ["P01_11_0", "P18_02_0"]
-    assert [m.texts[0].text for m in as_text.media] == [row[5] for row in ROWS]
+    assert [[t.text for t in one.texts] for one in as_text.media] == [
+        ["take plate", "put plate"],
+        ["take plate", "take cup"],
+    ]
+    spans = [one.span for one in as_text.media[0].texts]
+    assert spans == [Span.seconds(0, 1.89), Span.seconds(1.89, 2.78)]  # end to end, as they overlap
+    assert [(r.video, r.span) for r in as_text.items[1].relevant] == [("P01_11", spans[1])]
 
 
 def test_a_perfect_similarity_scores_everything_in_any_order_of_ids(folder: Path) -> None:
@@ -290,6 +295,7 @@ def test_settings_that_contradict_each_other(folder: Path) -> None:
 
 def test_nothing_is_scored_where_no_file_is_named(folder: Path) -> None:
     benchmark = EK100Actions(str(folder))
-    assert benchmark.from_file(benchmark.read()) is None
+    with pytest.raises(ConfigError, match=r"give benchmark.predictions=FILE.json"):
+        benchmark.from_file(benchmark.read())
     retrieval = EK100Retrieval(str(folder))
     assert retrieval.from_file(retrieval.read()) is None

@@ -76,7 +76,6 @@ WRONG = [
     ("egolifeqa", {"answer": "Z"}, "entry 1: answer must be a letter"),
     ("egolifeqa", {"query_time": {"date": "DAY1", "time": "25000000"}}, "expected DAY1 or later"),
     ("egolifeqa", {"query_time": "DAY1"}, "query_time must be one day and time"),
-    ("egolifeqa", {"target_time": {"date": "DAY1", "time": "1115"}}, "expected DAY1 or later"),
     ("egolifeqa", {"ID": "2"}, "2 items are called '2'"),
     ("llqa", {"answer_idx": 4}, "line 1: answer_idx must be from 0 to 3, got 4"),
     ("llqa", {"answer_idx": True}, "answer_idx must be a whole number"),
@@ -229,6 +228,11 @@ def test_egolife_is_on_one_clock(tmp_path: Path) -> None:
     assert [r.video for r in several.relevant] == names[:2] and listed.relevant == one.relevant
     (tmp_path / "A1_JAKE/DAY1" / f"{names[0]}.mp4").unlink()
     assert read("egolifeqa", tmp_path).missing == ("clip of DAY1 11152408",)
+    odd = read("egolifeqa", tmp_path, {"target_time": {"date": "DAY1", "time": "noon"}})
+    (tmp_path / "DAY1_A1_JAKE_99000000.mp4").touch()
+    with pytest.raises(ConfigError, match=r"JAKE_99000000\.mp4: the name tells no time of a day"):
+        read("egolifeqa", tmp_path)
+    assert odd.items[0].relevant == () and "1 of 3 questions name no moment" in odd.notes[0]
 
 
 def test_llqa_days_are_their_descriptions(tmp_path: Path) -> None:
