@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 WIDTH = 32
@@ -32,8 +32,8 @@ SPECIAL = (
 )
 
 
-def make(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
-    """Write a checkpoint as ``save_pretrained`` does."""
+def make(folder: Path, seed: int = 0, width: int = WIDTH, words: Sequence[str] = ()) -> Path:
+    """Write a checkpoint as ``save_pretrained`` does, with ``words`` as tokens of their own."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import (
@@ -45,7 +45,8 @@ def make(folder: Path, seed: int = 0, width: int = WIDTH) -> Path:
         Qwen3VLVideoProcessor,
     )
 
-    vocabulary = {c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {c: i for i, c in enumerate([*letters, *words])}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
