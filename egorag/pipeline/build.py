@@ -29,5 +29,6 @@ def build_from(settings: Mapping[str, Any], inputs: Sequence[Input], watch: Obse
         Path(settings["index"]),
         yaml.safe_dump(kept, sort_keys=True, allow_unicode=True),
         artifacts=Path(shared) if shared else None,
+        exact_up_to=settings.get("exact_up_to"),
     )
     return index_all(inputs, recipe, folder, watch)

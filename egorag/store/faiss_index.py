@@ -22,7 +22,7 @@ from egorag.store.columns import Columns, DamagedError, writing
 from egorag.store.half_rows import HalfRows
 from egorag.store.ids import canonical_json
 from egorag.store.scope import Int64s, Scope
-from egorag.store.vector_rows import Floats, VectorRows, load_faiss, row_sums
+from egorag.store.vector_rows import Floats, VectorRows, load_faiss, one_thread, row_sums
 
 EXACT_UP_TO = 200_000
 """Scopes of more scenes than this are searched by codes first (5 to 10 ms exactly, on one core)."""
@@ -114,9 +114,10 @@ class VectorIndex:
             file.add("blocks", [names.reshape(-1, 32)], "U8", (32,))
             if count > max(exact_up_to, codes.LEAST_ROWS - 1):
                 rows = VectorRows(file.mapped("rows"), np.concatenate(sums), space.normalised)
-                coded = codes.encode(rows)
                 ids = np.concatenate([ids for _, ids, _ in kept])
-                tuned = codes.tune(coded, rows, leaves(ids), exact_up_to)
+                with one_thread():
+                    coded = codes.encode(rows)
+                    tuned = codes.tune(coded, rows, leaves(ids), exact_up_to)
                 file.meta["tuned"] = tuned.to_json()
                 if tuned.candidates is not None:
                     faiss = load_faiss()

@@ -6,6 +6,8 @@ So each row has its own sum, and a row is checked when it is first scored.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,19 @@ def load_faiss() -> Any:
 
 
 _STEP = 8192  # rows checked at a time: they stay in the cache
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep FAISS to the calling thread: it has nothing to share out of one query, and would still
+    wait for its other threads, which on a busy machine takes longer than the search."""
+    faiss = load_faiss()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 class VectorRows:

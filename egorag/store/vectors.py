@@ -8,14 +8,14 @@ named after its content, so that readers of the one before it are not disturbed.
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import re
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +31,9 @@ from egorag.store.ids import digest
 from egorag.store.means import all_levels
 from egorag.store.records import EncoderRow
 from egorag.store.scope import Int64s, Scope, among
+from egorag.store.vector_rows import one_thread
 
-_ALONE = 5_000  # rows that are searched sooner than a thread is started
-
-T = TypeVar("T")
+_ALONE = 50_000  # rows that are searched in less time (3 ms) than a thread may wait for its turn
 
 Ranked = list[tuple[int, float]]
 """Scenes as (id, score), best first."""
@@ -60,8 +59,9 @@ class Vectors:
     exact_up_to: int | None = None
 
     def __post_init__(self) -> None:
-        if self.exact_up_to is not None and self.exact_up_to < 0:
-            raise ConfigError(f"exact_up_to must be 0 scenes or more, got {self.exact_up_to}")
+        limit = self.exact_up_to
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise ConfigError(f"exact_up_to must be a whole number, 0 or more, got {limit!r}")
         # By encoder: the catalog's generation it is known to agree with, and the index.
         self._loaded: dict[str, tuple[int, VectorIndex]] = {}
 
@@ -120,9 +120,10 @@ class Vectors:
             seen = scope.remember(index, lambda: self._seen(row, index, scope))
 
             def look() -> tuple[Int64s, npt.NDArray[np.float32]]:
-                return index.search(query, scope, seen, k, device, self.exact_up_to)
+                with one_thread():
+                    return index.search(query, scope, seen, k, device, self.exact_up_to)
 
-            return _ahead(look) if len(index) > _ALONE else look
+            return _pool(os.getpid()).submit(look).result if len(index) > _ALONE else look
 
         begun = begin()
 
@@ -295,15 +296,8 @@ def _file_name(encoder: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "_", encoder.lower())[:60] + "-" + tag
 
 
-def _ahead(work: Callable[[], T]) -> Callable[[], T]:
-    """Do ``work`` in a thread; what is returned waits for its result."""
-    future: Future[T] = Future()
+@functools.cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads that search, shared by all indexes of this process; a forked one has its own."""
 
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result
+    return ThreadPoolExecutor(os.cpu_count(), "egorag-search")

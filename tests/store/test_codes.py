@@ -217,8 +217,9 @@ def test_the_setting_follows_the_writer(tmp_path, toy) -> None:
         (path,) = (tmp_path / "i" / "vectors").iterdir()
         index = VectorIndex.load(path, SPREAD)
         assert index is not None and (index.tuned and index.tuned.above) == above
-    with pytest.raises(ConfigError, match="exact_up_to must be 0 scenes or more, got -1"):
-        IndexFolder.open(tmp_path / "i", exact_up_to=-1)
+    for wrong in (-1, "many", 1.5, True):
+        with pytest.raises(ConfigError, match=f"exact_up_to must be a whole .* got {wrong!r}"):
+            IndexFolder.open(tmp_path / "i", exact_up_to=wrong)
 
 
 def test_more_than_was_measured_for_asks_for_more(many, exact) -> None:
