@@ -24,12 +24,16 @@ def run(settings: dict[str, Any]) -> Result:
 
     without = parse_list("without", settings["without"])
     videos = parse_list("videos", settings["videos"])
-    with open_index(
-        settings["index"],
-        device=settings["device"],
-        encoders=settings["encoders"],
-        projections=parse_list("projections", settings["projections"]),
-    ) as index:
+    built = registry.build("answerers", "answerer", settings["answerer"])
+    with (
+        registry.closing(built) as answerer,
+        open_index(
+            settings["index"],
+            device=settings["device"],
+            encoders=settings["encoders"],
+            projections=parse_list("projections", settings["projections"]),
+        ) as index,
+    ):
         answer = index.ask(
             settings["question"],
             choices=parse_choices(settings["choices"]),
@@ -40,7 +44,7 @@ def run(settings: dict[str, Any]) -> Result:
             videos=videos,
             without=without,
             **registry.methods(settings),
-            answerer=registry.build("answerers", "answerer", settings["answerer"]),
+            answerer=answerer,
         )
         left_out = index.left_out(settings["question"], without=without)
         notes = index.notes(settings["question"], videos=videos, without=without)

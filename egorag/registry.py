@@ -7,13 +7,16 @@ claim one name are an error, never an override.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from egorag.errors import ConfigError, EgoragError, did_you_mean
+
+T = TypeVar("T")
 
 GROUPS = {
     "encoders": "encoder",
@@ -74,6 +77,17 @@ def load(group: str, target: str) -> type[Any]:
         ) from error
     assert isinstance(loaded, type)
     return loaded
+
+
+@contextlib.contextmanager
+def closing(plugin: T) -> Iterator[T]:
+    """``plugin``, closed afterwards if it can be: a model that it holds gives its memory back."""
+    try:
+        yield plugin
+    finally:
+        close = getattr(plugin, "close", None)
+        if close is not None:
+            close()
 
 
 def build(group: str, name: str, settings: Mapping[str, Any]) -> Any:

@@ -107,7 +107,7 @@ def find(name: str, revision: str | None = None, weights: Sequence[str] = WEIGHT
             raise ConfigError(f"checkpoint {name!r} is not a folder; give a folder or a hub name")
         if not _complete(folder, weights):
             raise ConfigError(
-                f"checkpoint folder {name!r} holds no whole set of weights ({', '.join(WEIGHTS)}); "
+                f"checkpoint folder {name!r} holds no whole set of weights ({', '.join(weights)}); "
                 "give the folder that `save_pretrained` wrote, with all its shards"
             )
         return _checkpoint(name, folder, weights)
@@ -125,10 +125,14 @@ def fetch(
     revision: str | None,
     tell: Callable[[str], None],
     weights: Sequence[str] = WEIGHTS,
+    setting: str = "encoders.NAME.checkpoint",
 ) -> Checkpoint:
     """The checkpoint, downloaded first if it is a hub name that is not cached.
 
     Licence, size and gated access are told before the download starts.
+
+    Args:
+        setting: what the config calls its name, for messages.
 
     Raises:
         ConfigError: offline, no such name or revision, or access not granted; says what to do.
@@ -142,7 +146,7 @@ def fetch(
         if huggingface_hub.is_offline_mode():
             raise MissingWeightsError(
                 f"{missing}, and HF_HUB_OFFLINE forbids fetching them; where there is a network "
-                f"run: {missing.mend}  - or give a folder: encoders.NAME.checkpoint=FOLDER",
+                f"run: {missing.mend}  - or give a folder: {setting}=FOLDER",
                 missing.mend,
             ) from None
         try:
@@ -168,7 +172,7 @@ def fetch(
             raise MissingWeightsError(
                 f"{missing} and could not be fetched ({type(error).__name__}: {_first(error)}); "
                 f"where there is a network run: {missing.mend}  - or give a folder: "
-                "encoders.NAME.checkpoint=FOLDER",
+                f"{setting}=FOLDER",
                 missing.mend,
             ) from error
         return find(name, revision, weights)
