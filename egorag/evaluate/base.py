@@ -85,14 +85,12 @@ class Media:
         path: the file; None where the user lacks it.
         texts: timed text instead of a file.
         recorded_at: timezone-aware wall clock of time 0, where the annotations tell.
-        scenes: level-0 scenes the annotations give, in order, not overlapping.
     """
 
     name: str
     path: Path | None = None
     texts: tuple[TimedText, ...] = ()
     recorded_at: datetime | None = None
-    scenes: tuple[Span, ...] | None = None
 
     @property
     def here(self) -> bool:
@@ -178,6 +176,6 @@ class FromFile(Protocol):
 
 
 def _once(name: str, what: str, ids: Iterable[str]) -> None:
-    id, count = Counter(ids).most_common(1)[0] if what else ("", 0)
-    if count > 1:
-        raise ConfigError(f"{name}: {count} {what} are called {id!r}; each must be there once")
+    for id, count in Counter(ids).most_common(1):
+        if count > 1:
+            raise ConfigError(f"{name}: {count} {what} are called {id!r}; each must be there once")

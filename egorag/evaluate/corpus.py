@@ -16,7 +16,7 @@ from egorag.media.textlines import text_input
 from egorag.pipeline.progress import Observer
 from egorag.store.files import write_whole
 
-INDEX_KEYS = ("artifacts", "device", "encoders", "events", "memory", "segmenter")
+INDEX_KEYS = ("device", "encoders", "events", "memory", "segmenter")
 """Settings of ``index`` that a benchmark run takes over."""
 
 
@@ -76,7 +76,7 @@ def corpus(
             kept = json.loads(done.read_text(encoding="utf-8"))
             return Corpus(folder, kept["ids"], kept["failed"], built=False)
         inputs = [_input(one) for one in there]
-        given = {key: settings[key] for key in INDEX_KEYS if key in settings}
+        given = {name: settings[name] for name in INDEX_KEYS}
         given |= {"index": str(folder), "artifacts": str(cache / "artifacts")}
         summary = build_from(given, inputs, watch)
         ids, failed = {}, {}
@@ -95,14 +95,13 @@ def corpus(
 def _identity(one: Media) -> list[Any]:
     """What tells this video from another, without reading it."""
     dated = one.recorded_at and one.recorded_at.isoformat()
-    cuts = one.scenes and [[span.start, span.end] for span in one.scenes]
     if one.path is None:
-        return [text_input(one.name, one.texts).id, dated, cuts]
+        return [text_input(one.name, one.texts).id, dated]
     stat = one.path.stat()
-    return [str(one.path.absolute()), stat.st_size, stat.st_mtime_ns, dated, cuts]
+    return [str(one.path.absolute()), stat.st_size, stat.st_mtime_ns, dated]
 
 
 def _input(one: Media) -> Input:
     if one.path is None:
         return text_input(one.name, one.texts, one.recorded_at)
-    return Input(one.path, recorded_at=one.recorded_at, scenes=one.scenes)
+    return Input(one.path, recorded_at=one.recorded_at)

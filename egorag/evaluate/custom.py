@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError
+from egorag.evaluate.annotated import check_limit, draw, find_media, used
 from egorag.evaluate.base import Dataset, Item
-from egorag.evaluate.files import Entry, Files, check_limit, draw, find_media, used
+from egorag.evaluate.files import Entry, Files
 from egorag.media.entry import check_keys
 from egorag.train.judged import relevant_of
 from egorag.when import parse_when

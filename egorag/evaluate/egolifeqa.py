@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError
+from egorag.evaluate.annotated import Annotated, media_under
 from egorag.evaluate.base import Dataset, Item, Media, Relevant
-from egorag.evaluate.files import Annotated, Entry, Files, media_under
+from egorag.evaluate.files import Entry, Files
 from egorag.spans import Span, to_us
 
 PUBLISHED = (

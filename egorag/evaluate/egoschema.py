@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import Annotated, used
 from egorag.evaluate.base import Dataset, Item, Scores
-from egorag.evaluate.files import Annotated, Entry, Files, used
+from egorag.evaluate.files import Entry, Files
 from egorag.evaluate.predictions import read_choices, score_choices
 
 PUBLISHED = (
@@ -44,7 +45,10 @@ class EgoSchema(Annotated):
         if self.split not in SPLITS:
             raise ConfigError(f"no split {self.split!r}{did_you_mean(self.split, SPLITS)}")
         files = Files(Path(self.folder), PUBLISHED)
-        questions = {entry.text("q_uid"): entry for entry in files.listed("questions.json")}
+        questions: dict[str, Entry] = {}
+        for entry in files.listed("questions.json"):
+            if questions.setdefault(entry.text("q_uid"), entry) is not entry:
+                raise entry.fail(f"the q_uid {entry.text('q_uid')!r} is there twice")
         answers = _answers(files, questions)
         items = [
             _item(uid, entry, answers.get(uid))

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import Annotated
 from egorag.evaluate.base import Dataset, Item, Media, Relevant, Scores
 from egorag.evaluate.ek100 import NOUNS, TABLE, VERBS, Clips, files_of, read_clips
 from egorag.evaluate.ek100_scores import ClassScores, read_scores
-from egorag.evaluate.files import Annotated, Files
+from egorag.evaluate.files import Files
 from egorag.metrics.actions import TASKS, action_classes, action_hits, by_part, parts
 from egorag.metrics.classmean import class_mean, hits
 from egorag.metrics.intervals import Interval, clustered

@@ -23,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.errors import ConfigError
+from egorag.evaluate.annotated import Annotated
 from egorag.evaluate.base import Dataset, Item, Media, Relevant, Scores
 from egorag.evaluate.ek100 import TABLE, Clips, files_of, read_clips, refuse_pickle
-from egorag.evaluate.files import Annotated, Files
+from egorag.evaluate.files import Files
 from egorag.metrics.intervals import Interval, clustered
 from egorag.metrics.multi_instance import relevancy, score
 from egorag.spans import Span

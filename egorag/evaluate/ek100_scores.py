@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from egorag.errors import ConfigError
 from egorag.evaluate.ek100 import refuse_pickle
-from egorag.media.entry import parse_object
+from egorag.evaluate.files import parse
 
 Floats = npt.NDArray[np.float64]
 Actions = tuple[dict[tuple[int, int], float], ...]
@@ -63,15 +64,16 @@ def read_scores(path: str | Path, ids: Sequence[str], verbs: int, nouns: int) ->
 
 
 def _arrays(path: Path, ids: Sequence[str]) -> ClassScores:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
     try:
         if path.suffix == ".safetensors":
-            from safetensors.numpy import load_file
-
             held: Mapping[str, Any] = load_file(path)
         else:
             with np.load(path, allow_pickle=False) as file:
                 held = dict(file)
-    except Exception as error:  # each library has its own; all mean that it cannot be read
+    except (OSError, ValueError, EOFError, BadZipFile, SafetensorError) as error:
         raise ConfigError(f"cannot read the scores {str(path)!r}: {error}") from None
     lacking = [name for name in ("verb_output", "noun_output") if name not in held]
     if lacking:
@@ -90,7 +92,7 @@ def _arrays(path: Path, ids: Sequence[str]) -> ClassScores:
 
 def _submission(path: Path, ids: Sequence[str], verbs: int, nouns: int) -> ClassScores:
     try:
-        told = parse_object(path.read_text(encoding="utf-8"))
+        told = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the scores {str(path)!r}: {error}") from None
     results = told.get("results") if isinstance(told, dict) else None
@@ -111,10 +113,12 @@ def _row(path: Path, id: str, result: Any, task: str, width: int) -> list[float]
     """Scores in the order of the classes, which are 0 to ``width`` - 1."""
     scores = result.get(task) if isinstance(result, dict) else None
     try:
-        return [float(scores[str(number)]) for number in range(width)]  # type: ignore[index]
-    except (TypeError, KeyError, ValueError) as error:
+        if not isinstance(scores, dict) or len(scores) != width:
+            raise ValueError(f"not {width} classes")
+        return [float(scores[str(number)]) for number in range(width)]
+    except (TypeError, KeyError, ValueError):
         raise ConfigError(
-            f'{path}, {id}: {task} must score the classes "0" to "{width - 1}" ({error!r})'
+            f'{path}, {id}: {task} must score the classes "0" to "{width - 1}" by numbers'
         ) from None
 
 

@@ -10,49 +10,16 @@ import csv
 import hashlib
 import io
 import math
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from egorag.errors import ConfigError, MissingPackageError, did_you_mean
-from egorag.evaluate.base import Dataset, Item, Media
 from egorag.media.entry import parse_object, span_of, text_of
-from egorag.media.suffixes import MEDIA_SUFFIXES
 from egorag.spans import Span
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Annotated:
-    """Settings that benchmarks over a folder of published annotations share.
-
-    Attributes:
-        folder: where the annotations lie.
-        media: the folder that holds the videos, at any depth; ``folder`` unless given.
-        limit: how many items to run, drawn by ``seed``; all unless given.
-    """
-
-    folder: str
-    _: KW_ONLY
-    media: str | None = None
-    limit: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.folder, str) or not self.folder.strip():
-            raise ValueError(f"folder must be a path, got {self.folder!r}")
-        check_limit(self.limit, self.seed)
-
-    def draw(self, items: Sequence[Item]) -> tuple[Item, ...]:
-        """All items, or ``limit`` of them in their order."""
-        return draw(items, self.limit, self.seed)
-
-    def find(self, names: Iterable[str]) -> tuple[Media, ...]:
-        """Where the videos called ``names`` are, see ``find_media``."""
-        return find_media(Path(self.media or self.folder), names)
 
 
 @dataclass(frozen=True)
@@ -158,9 +125,9 @@ class Files:
         """A JSON file."""
         path, content = self.read(*names)
         try:
-            return parse_object(content.decode("utf-8-sig"))
+            return parse(content.decode("utf-8-sig"))
         except ValueError as error:
-            raise ConfigError(f"{path}: {error}; it may be cut off, fetch it again") from None
+            raise ConfigError(f"{path}: {error}; get the file anew from its owners") from None
 
     def listed(self, *names: str) -> list[Entry]:
         """The objects of a JSON file that is a list of them."""
@@ -178,7 +145,7 @@ class Files:
             where = f"{path}, line {number}"
             if line.strip():
                 try:
-                    found.append(_entry(parse_object(line), where))
+                    found.append(_entry(parse(line), where))
                 except ValueError as error:
                     raise ConfigError(f"{where}: {error}") from None
         if not found:
@@ -229,53 +196,22 @@ class Files:
         return [_entry(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
 
 
-def find_media(folder: Path, names: Iterable[str]) -> tuple[Media, ...]:
-    """The videos called ``names`` under ``folder``: by file name, with or without its suffix.
-
-    Only files that lie under the folder are found, whatever the names say; hidden ones and those
-    that are no media are passed over.
+def parse(text: str) -> Any:
+    """JSON in which no object has a key twice; of two answers to one id either may be wrong.
 
     Raises:
-        ConfigError: the folder is not there, or two files have one wanted name.
+        ValueError: a key is there twice, or as ``parse_object``.
     """
-    wanted = dict.fromkeys(names)
-    known: dict[str, list[Path]] = {}
-    for path in media_under(folder):
-        for name in {path.name, path.stem}:
-            known.setdefault(name, []).append(path)
-    found = []
-    for name in wanted:
-        paths = known.get(Path(name).name, [])
-        if len(paths) > 1:
-            raise ConfigError(
-                f"several files are called {name!r}: {paths[0]} and {paths[1]}; keep one of them"
-            )
-        found.append(Media(name, paths[0] if paths else None))
-    return tuple(found)
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in found if keys.count(key) > 1)
+            raise ValueError(f"the key {twice!r} is there twice in one object")
+        return found
 
-def check_limit(limit: object, seed: object) -> None:
-    """Raise ValueError unless these can be the settings of a draw."""
-    for name, value, least in (("limit", limit, 1), ("seed", seed, 0)):
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not whole and not (name == "limit" and value is None):
-            raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
-
-
-def draw(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, ...]:
-    """``limit`` of the items, drawn by ``seed``, in their order; all where there are no more."""
-    if limit is None or limit >= len(items):
-        return tuple(items)
-    chosen = sorted(random.Random(seed).sample(range(len(items)), limit))
-    return tuple(items[number] for number in chosen)
-
-
-def used(dataset: Dataset) -> Dataset:
-    """The dataset without media that no item is asked of, after a draw."""
-    if any(not item.videos for item in dataset.items):
-        return dataset
-    names = {name for item in dataset.items for name in item.needs}
-    return replace(dataset, media=tuple(one for one in dataset.media if one.name in names))
+    return parse_object(text, once)
 
 
 def seconds(value: str) -> float:
@@ -294,20 +230,6 @@ def seconds(value: str) -> float:
             raise ValueError(f"{value!r} is no time")
         total = 60 * total + number
     return total
-
-
-def media_under(folder: Path) -> Iterator[Path]:
-    """Every media file below the folder, in order, hidden ones apart.
-
-    Raises:
-        ConfigError: no such folder.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"the media folder {str(folder)!r} does not exist")
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in MEDIA_SUFFIXES and not hidden and path.is_file():
-            yield path
 
 
 def _entry(row: Any, where: str) -> Entry:

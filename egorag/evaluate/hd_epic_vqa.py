@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import Annotated, used
 from egorag.evaluate.base import Dataset, Item
-from egorag.evaluate.files import Annotated, Entry, Files, used
+from egorag.evaluate.files import Entry, Files
 from egorag.evaluate.files import seconds as to_seconds
 from egorag.spans import Span
 

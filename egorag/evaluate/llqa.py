@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import Annotated, used
 from egorag.evaluate.base import Dataset, Item, Media, Relevant
-from egorag.evaluate.files import Annotated, Entry, Files, used
+from egorag.evaluate.files import Entry, Files
 from egorag.media.markup import clean_text
 from egorag.spans import Span
 from egorag.types import TimedText

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import Annotated, used
 from egorag.evaluate.base import Dataset, Item
-from egorag.evaluate.files import Annotated, Entry, Files, used
+from egorag.evaluate.files import Entry, Files
 
 TABLES = {"val": "lvb_val.json", "test": "lvb_test_wo_gt.json"}
 PUBLISHED = (

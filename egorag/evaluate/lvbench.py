@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from egorag.evaluate.annotated import Annotated, used
 from egorag.evaluate.base import Dataset, Item, Relevant, Scores
-from egorag.evaluate.files import Annotated, Entry, Files, used
+from egorag.evaluate.files import Entry, Files
 from egorag.evaluate.files import seconds as to_seconds
 from egorag.evaluate.predictions import read_choices, score_choices
 from egorag.spans import Span

@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import Annotated, used
 from egorag.evaluate.base import Dataset, Item, Relevant, Scores
-from egorag.evaluate.files import Annotated, Entry, Files, used
+from egorag.evaluate.files import Entry, Files
 from egorag.metrics.intervals import Interval, clustered
 from egorag.metrics.moments import moments
 from egorag.metrics.qvhighlights import Predicted, Truth, evaluate, ratings

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.evaluate.annotated import check_limit, draw
 from egorag.evaluate.base import Dataset, Item, Media, Relevant
-from egorag.evaluate.files import check_limit, draw
 from egorag.sample import Truth, make
 from egorag.sample.sounds import KINDS
 from egorag.sample.write import written

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from egorag.evaluate.base import Item, Relevant, Scores
 from egorag.metrics.intervals import Interval, clustered
 from egorag.metrics.ranking import ndcg, recall_at, reciprocal_rank
+from egorag.metrics.temporal import best_iou
 from egorag.segment.tuning import match
-from egorag.spans import Span
 from egorag.train.pairs import together
 from egorag.types import Answer, Hit, Scene
 
@@ -99,7 +99,8 @@ def of_answer(answer: Answer, item: Item) -> dict[str, float]:
 def of_moments(hits: Sequence[Hit], relevant: Sequence[Relevant]) -> dict[str, float]:
     """Whether the first hit shares enough time with a right moment, and how much it shares: the
     intersection over union of half-open spans."""
-    best = max((iou(hits[0].scene.span, one.span) for one in relevant), default=0) if hits else 0
+    found = [[hit.scene.span.start, hit.scene.span.end] for hit in hits[:1]]
+    best = best_iou(found, [[one.span.start, one.span.end] for one in relevant])
     return {**{f"R1@{least:g}": float(best >= least) for least in IOUS}, "mIoU": best}
 
 
@@ -108,16 +109,6 @@ def of_cuts(scenes: Sequence[Scene], item: Item, tolerance: int) -> dict[str, fl
     found = [scene.span.start for scene in scenes if scene.span.start > 0]
     score = match(found, [r.span.start for r in item.relevant if r.span.start > 0], tolerance)
     return {"f1": score.f1, "precision": score.precision, "recall": score.recall}
-
-
-def iou(a: Span, b: Span) -> float:
-    """Shared time over the time that either covers; 0 for two empty spans.
-
-    >>> iou(Span(0, 4), Span(2, 6))
-    0.3333333333333333
-    """
-    either = a.duration + b.duration - a.overlap(b)
-    return a.overlap(b) / either if either else 0.0
 
 
 def words(text: str) -> list[str]:

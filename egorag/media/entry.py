@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -42,10 +42,12 @@ class Input:
     error: str | None = None
 
 
-def parse_object(text: str | bytes) -> Any:
-    """JSON, with every way to fail as one ValueError that fits in a line."""
+def parse_object(
+    text: str | bytes, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
+    """JSON, with every way to fail as one ValueError that fits in a line; ``pairs`` as in json."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise ValueError(f"not valid JSON at {where}: {error.msg}") from error

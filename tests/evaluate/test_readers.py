@@ -57,6 +57,7 @@ def test_a_cut_off_file_gives_no_numbers(name: str, tmp_path: Path) -> None:
 
 WRONG = [
     ("egoschema", {"q_uid": "u9"}, r"subset_answers.json: the q_uid 'u3' is none of questions"),
+    ("egoschema", {"q_uid": "u2"}, "entry 3: the q_uid 'u2' is there twice"),
     ("egoschema", {"option 4": " "}, "entry 3: option 4 must be a text"),
     ("hd_epic_vqa", {"correct_idx": 5}, "recognition_0: correct_idx must be from 0 to 4, got 5"),
     ("hd_epic_vqa", {"inputs": {}}, "inputs must name videos"),
@@ -90,6 +91,17 @@ def test_a_wrong_value_is_named_with_its_place(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         read(name, tmp_path, change)
+
+
+@pytest.mark.parametrize("name", ["egoschema", "hd_epic_vqa"])
+def test_a_key_that_is_there_twice_is_refused(name: str, tmp_path: Path) -> None:
+    make, reader, file = BENCHMARKS[name]
+    make(tmp_path)
+    path = tmp_path / (file if name == "hd_epic_vqa" else "subset_answers.json")
+    text = path.read_text()
+    path.write_text(f"{text[:-1]}, {text[1:]}")
+    with pytest.raises(ConfigError, match=rf"{path.name}: the key '.*' is there twice"):
+        reader(str(tmp_path)).read()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from egorag.errors import ConfigError
 from egorag.evaluate.base import Dataset, Item, Media, Relevant
-from egorag.evaluate.score import Row, grades, iou, of_answer, of_cuts, of_moments, summarise, words
-from egorag.metrics import temporal
+from egorag.evaluate.score import Row, grades, of_answer, of_cuts, of_moments, summarise, words
 from egorag.metrics.intervals import Interval
 from egorag.spans import Span
 from egorag.types import Answer, Hit, Scene
@@ -84,13 +83,6 @@ def test_word_f1_is_that_of_squad() -> None:
     assert words("Don't say: A B, the C!") == ["don", "t", "say", "b", "c"]
 
 
-@given(*[st.integers(0, 50)] * 4)
-def test_iou_is_the_one_of_the_metrics(a: int, b: int, c: int, d: int) -> None:
-    one, other = Span(min(a, b), max(a, b)), Span(min(c, d), max(c, d))
-    expected = temporal.iou([[one.start, one.end]], [[other.start, other.end]])[0, 0]
-    assert iou(one, other) == pytest.approx(expected)
-
-
 def test_moments_and_cuts() -> None:
     found = of_moments([hit(1, 0, 10), hit(2, 2, 6)], [relevant(2, 6), relevant(0, 9)])
     assert found == {"R1@0.5": 1.0, "R1@0.7": 1.0, "mIoU": pytest.approx(0.9)}
@@ -148,3 +140,5 @@ def test_datasets_that_contradict_themselves() -> None:
     with pytest.raises(ValueError, match="no kind 'chioce'; did you mean 'choice'"):
         dataset(kind="chioce")
     assert dataset().missing == ("v",)
+    alone = Item("i", "?", answer="x")
+    assert dataset(items=(alone,), media=()).missing == ()
