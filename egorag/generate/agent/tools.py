@@ -36,8 +36,8 @@ class Result:
     Attributes:
         head: plain facts.
         scenes: numbered evidence.
-        notes: what the user should know of it, too.
         hits: where a search found it.
+        notes: what the user should know of it, too.
         failed: whether ``head`` says why there is nothing.
     """
 
@@ -145,8 +145,7 @@ class Desk:
             if before := self._done.get(key):
                 told = f"the same call was answered in round {before}"
                 return Result({"repeated": told}, failed=True)
-            with self.view.catalog.snapshot():
-                found = tools[name].run(**arguments)
+            found = tools[name].run(**arguments)
             self._done[key] = round
         except (RefusedError, ConfigError, SpaceError, ServerError) as error:
             return Result({"error": plain(str(error))}, failed=True)
@@ -215,17 +214,16 @@ class Desk:
     def _scenes(self, video: str, level: str | None, after: Time, before: Time) -> Result:
         named = self.view.video(video)
         part = self.view.part(named, after, before)
-        return self._listed(self.view.scenes(named, level or LEVELS[0], part))
+        return self._listed(named, self.view.scenes(named, level or LEVELS[0], part))
 
-    def _listed(self, scenes: Sequence[Scene]) -> Result:
+    def _listed(self, video: Video, scenes: Sequence[Scene]) -> Result:
         """Scenes of one level with the beginnings of their texts, as many as there is room for."""
         listed = scenes[: max(1, min(SCENES, self.room // LEAST))]
         room = self.room // max(1, len(listed))
         shown: list[NumberedScene] = []
         for scene in listed:
-            hit = self.view.hit(scene)
-            bare = NumberedScene(len(self.gathered.scenes), scene.video, hit.path, scene.span, ())
-            said = self.view.passages(self._video(scene.video), scene.span)
+            bare = self._bare(video, scene.span)
+            said = self.view.passages(video, scene.span)
             fits = fitting_passages(said, room - tokens(bare.line()))
             shown.append(self.gathered.add(replace(bare, passages=tuple(fits))))
         head: dict[str, Any] = {"found": len(scenes)}
@@ -252,12 +250,12 @@ class Desk:
         shown = self.gathered.get(scene)
         if shown is None:
             raise RefusedError(f"no scene has the number {scene}; there are {self._numbers()}")
-        video = self._video(shown.video)
+        video = next(video for video in self.view.videos if video.id == shown.video)
         whole = [s for s in self._catalog.scenes(video.id) if s.span == shown.span]
         for parent in sorted(whole, key=lambda s: -s.level):
             finer = self.view.holds(self._catalog.children(parent.id))
             if len(finer) > 1:
-                return self._listed(finer)
+                return self._listed(video, finer)
         said = self.view.passages(video, shown.span)
         part = self.view.part(video, None, None)
         if not part.overlap(shown.span):
@@ -270,7 +268,7 @@ class Desk:
     ) -> Result:
         """One numbered part of a video with all of its texts that have room, and pictures."""
         head: dict[str, Any] = {}
-        bare = NumberedScene(len(self.gathered.scenes), video.id, video.path, part, ())
+        bare = self._bare(video, part)
         room = self.room - tokens(bare.line())
         fits: list[Passage] = []
         for passage in said:
@@ -296,8 +294,9 @@ class Desk:
         except MediaError as error:
             return [], plain(str(error))
 
-    def _video(self, id: str) -> Video:
-        return next(video for video in self.view.videos if video.id == id)
+    def _bare(self, video: Video, part: Span) -> NumberedScene:
+        """A part of a video with nothing in it yet, and a number as long as its own will be."""
+        return NumberedScene(len(self.gathered.scenes) + 1, video.id, video.path, part, ())
 
     def _numbers(self) -> str:
         last = len(self.gathered.scenes)

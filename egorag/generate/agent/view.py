@@ -15,7 +15,7 @@ from egorag.generate.passages import Passage, passages
 from egorag.retrieve.bounds import bounds, within
 from egorag.spans import Span, clock, to_seconds
 from egorag.store.catalog import Catalog
-from egorag.types import LEVELS, Hit, Query, Scene, TimedText, Video
+from egorag.types import LEVELS, Query, Scene, TimedText, Video
 
 Time: TypeAlias = float | datetime | None
 """As in a ``Query``: seconds in the video, or a date."""
@@ -67,12 +67,10 @@ class View:
         Raises:
             RefusedError: there is none.
         """
-        found = [video for video in self.videos if self.names[video.id] == name]
-        if not found:
-            raise RefusedError(
-                f"there is no video of that name; they are v1 to v{len(self.videos)}"
-            )
-        return found[0]
+        for video in self.videos:
+            if self.names[video.id] == name:
+                return video
+        raise RefusedError(f"there is no video of that name; they are v1 to v{len(self.videos)}")
 
     def part(self, video: Video, after: Time, before: Time) -> Span:
         """The part of ``video`` between two times that may be seen.
@@ -111,11 +109,6 @@ class View:
         (wide,) = windows([part])
         said = passages(video.id, self.lines(video, wide))
         return [passage for passage in said if touches(passage.span, part)]
-
-    def hit(self, scene: Scene) -> Hit:
-        """A scene that no search found."""
-        path = next(video.path for video in self.videos if video.id == scene.video)
-        return Hit(scene, path, 0.0, {}, "")
 
     def narrowed(
         self, text: str, level: str, video: Video | None, after: Time, before: Time

@@ -77,7 +77,16 @@ def results(asked):
 @pytest.fixture(scope="session")
 def told():
     """The helpers above, for the tests."""
-    return SimpleNamespace(**{k: v for k, v in globals().items() if not k.startswith("_")})
+    return SimpleNamespace(
+        INJECTED=INJECTED,
+        DAY=DAY,
+        WORK=WORK,
+        QUESTION=QUESTION,
+        calls=calls,
+        claims=claims,
+        answers=answers,
+        results=results,
+    )
 
 
 @pytest.fixture(scope="module")
