@@ -181,6 +181,8 @@ class Hit:
     Attributes:
         score: the fuser's, also where a reranker has changed the order since.
         similar: how many scenes ranked below it were left out as nearly the same.
+        form: what an answerer is to be given of it: ``frames``, ``clip``, ``sound``, or a track of
+            text alone (``transcript`` for subtitles, too); None for all there is.
     """
 
     scene: Scene
@@ -189,6 +191,7 @@ class Hit:
     parts: Mapping[str, Part]
     text: str
     similar: int = 0
+    form: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The command contract's form: seconds, level by name."""
@@ -202,6 +205,7 @@ class Hit:
             "parts": {n: {"rank": p.rank, "score": p.score} for n, p in self.parts.items()},
             "text": self.text,
             "similar": self.similar,
+            "form": self.form,
         }
 
 

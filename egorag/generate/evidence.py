@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from egorag.generate.passages import Passage, passages
 from egorag.retrieve.bounds import bounds, within
+from egorag.retrieve.forms import says
 from egorag.spans import MICROSECONDS, Span
 from egorag.store.catalog import Catalog
 from egorag.types import Hit, Query
@@ -15,20 +16,20 @@ MARGIN = 10 * MICROSECONDS
 
 
 def gather(query: Query, hits: Sequence[Hit], catalog: Catalog) -> list[Passage]:
-    """Passages that touch a hit's scene, inside the query's filters, each once.
+    """Passages that belong to a hit, inside the query's filters, each once.
 
     In order of the first hit of their video, then in time.
     """
-    spans: dict[str, list[Span]] = {}
+    of_video: dict[str, list[Hit]] = {}
     for hit in hits:
-        spans.setdefault(hit.scene.video, []).append(hit.scene.span)
+        of_video.setdefault(hit.scene.video, []).append(hit)
     found: list[Passage] = []
     with catalog.snapshot():
-        for id, scenes in spans.items():
+        for id, own in of_video.items():
             allowed = bounds(query, catalog.video(id))
-            for window in windows(scenes):
+            for window in windows(hit.scene.span for hit in own):
                 said = passages(id, within(catalog.texts(id, span=window), allowed))
-                found += [p for p in said if any(touches(p.span, scene) for scene in scenes)]
+                found += [p for p in said if any(belongs(p, hit) for hit in own)]
     return found
 
 
@@ -42,6 +43,12 @@ def windows(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append(wide)
     return merged
+
+
+def belongs(passage: Passage, hit: Hit) -> bool:
+    """Whether it touches the hit's scene and is text of the form that the hit has."""
+    same = passage.video == hit.scene.video and touches(passage.span, hit.scene.span)
+    return same and says(hit.form, passage.track)
 
 
 def touches(said: Span, scene: Span) -> bool:

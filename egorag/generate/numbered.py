@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from egorag.chat.untrusted import data as data
 from egorag.chat.untrusted import tokens as tokens
-from egorag.generate.evidence import gather, touches
+from egorag.generate.evidence import belongs, gather
 from egorag.generate.passages import Passage
 from egorag.generate.pictures import Picture
 from egorag.spans import Span, clock
@@ -60,7 +60,7 @@ class NumberedScene:
 
 def cost(query: Query, hit: Hit, catalog: Catalog) -> int:
     """Tokens of a hit with all its text, as ``fitting`` counts them."""
-    own = [p for p in gather(query, [hit], catalog) if touches(p.span, hit.scene.span)]
+    own = gather(query, [hit], catalog)
     scene = NumberedScene(1, hit.scene.video, hit.path, hit.scene.span, ())
     return tokens(scene.line()) + sum(_room(p, tokens) for p in own) if own else 0
 
@@ -87,7 +87,7 @@ def fitting(
     """(scenes whose line has room, best first and not numbered yet; how many passages had none).
 
     Room is given to the best hits first, to a scene's passages in time order. A scene without text
-    takes none.
+    takes none. A hit whose form is a track of text gives that track alone.
 
     Args:
         budget: tokens of the lines of all scenes with text together.
@@ -98,7 +98,7 @@ def fitting(
     dropped = 0
     for hit in hits:
         scene = NumberedScene(len(hits), hit.scene.video, hit.path, hit.scene.span, ())
-        own = [p for p in found if p.video == scene.video and touches(p.span, scene.span)]
+        own = [p for p in found if belongs(p, hit)]
         left = budget - count(scene.line())
         fits: list[Passage] = []
         for passage in own:

@@ -105,15 +105,22 @@ class Retriever:
         order = dict(zip(ids.tolist(), table.order[np.searchsorted(table.ids, ids)], strict=True))
         return sorted(found, key=lambda item: (-item.score, item.best_rank, order[item.id]))
 
-    def rankings(self, query: Query) -> dict[str, Ranking]:
+    def rankings(
+        self, query: Query, vectors: QueryVectors | None = None, depth: int | None = None
+    ) -> dict[str, Ranking]:
         """What ``search`` fuses: ``depth`` scenes each, and which others each one knows.
+
+        Args:
+            vectors: what ``embed`` made of the query, where that is known.
+            depth: other than the retriever's.
 
         Raises:
             ConfigError, SpaceError: as ``search``.
         """
-        vectors = self.embed(query)
+        vectors = self.embed(query) if vectors is None else vectors
         with self.folder.catalog.snapshot():
-            return self._rankings(query, vectors, self.depth, self.folder.catalog.scope(query))
+            scope = self.folder.catalog.scope(query)
+            return self._rankings(query, vectors, depth or self.depth, scope)
 
     def untimed(self, query: Query) -> int:
         """How many videos a dated filter leaves out because their own date is not known."""
