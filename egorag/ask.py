@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from egorag.cli import Result, main
+from egorag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from egorag.train.calibration import Calibration
 
 ABOUT = """Answer a question from an index. Every quote is checked against it before it is shown.
 
@@ -24,7 +30,13 @@ def run(settings: dict[str, Any]) -> Result:
 
     without = parse_list("without", settings["without"])
     videos = parse_list("videos", settings["videos"])
+    methods = registry.methods(settings)
     built = registry.build("answerers", "answerer", settings["answerer"])
+    calibration = None
+    if settings["calibration"] is not None:
+        calibration, built = _calibrated(settings, built, methods, without)
+    elif settings["target_risk"] is not None:
+        raise ConfigError("target_risk needs calibration=FOLDER of python -m egorag.calibrate")
     with (
         registry.closing(built) as answerer,
         open_index(
@@ -43,14 +55,29 @@ def run(settings: dict[str, Any]) -> Result:
             until=settings["until"],
             videos=videos,
             without=without,
-            **registry.methods(settings),
+            **methods,
             answerer=answerer,
         )
+        if calibration is not None:
+            answer = calibration.applied(answer, settings["target_risk"])
         left_out = index.left_out(settings["question"], without=without)
         notes = index.notes(settings["question"], videos=videos, without=without)
     notes = [*answer.notes, *notes]
     text = "\n".join([answer_text(answer), *left_out_text(left_out), *notes])
     return Result({**answer.to_json(), "left_out": left_out, "notes": notes}, text)
+
+
+def _calibrated(
+    settings: dict[str, Any], answerer: Any, methods: dict[str, Any], without: Sequence[str]
+) -> tuple[Calibration, Any]:
+    """The calibration that fits these settings, and the answerer without its own threshold."""
+    from egorag.train.calibration import Calibration, always_answering, setup_of
+
+    calibration = Calibration.open(Path(settings["calibration"]))
+    calibration.check(setup_of(answerer, methods, settings["k"], without))
+    if settings["target_risk"] is not None:
+        calibration.threshold(settings["target_risk"])
+    return calibration, always_answering(answerer)
 
 
 if __name__ == "__main__":

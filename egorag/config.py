@@ -20,9 +20,9 @@ from egorag.errors import ConfigError, did_you_mean
 
 FREE_TEXT = frozenset(
     {
-        "after", "artifacts", "before", "choices", "cuts", "image", "index", "input", "judged",
-        "labels", "pairs", "projections", "query", "question", "rerun", "sound", "test_labels",
-        "to", "trace", "until", "video", "videos", "without",
+        "after", "artifacts", "before", "calibration", "choices", "cuts", "image", "index", "input",
+        "judged", "labels", "pairs", "projections", "query", "question", "questions", "rerun",
+        "sound", "test_labels", "to", "trace", "until", "video", "videos", "without",
     }
 )  # fmt: skip
 """Keys whose values are taken as they stand."""

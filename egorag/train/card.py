@@ -26,6 +26,7 @@ from egorag.store.files import write_whole
 FORMAT = 1
 CARD, WEIGHTS = "card.json", "model.safetensors"
 _SEAL = "card_sha256"
+_COMMANDS = {"calibration": "calibrate"}  # what writes a kind, where it is not egorag.train KIND
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
@@ -35,7 +36,7 @@ class Card:
     """What a trained model is. All values are plain data.
 
     Attributes:
-        kind: ``probe``, ``projection`` or ``fusion``.
+        kind: ``probe``, ``projection``, ``fusion`` or ``calibration``.
         spaces: by role, such as ``features``, or ``from`` and ``to``.
         trained_on: what it was trained on, by hash, with counts.
         settings: of the training, the seed included.
@@ -125,7 +126,7 @@ def read(folder: Path, kind: str) -> tuple[Card, dict[str, npt.NDArray[np.float3
     except FileNotFoundError as error:
         raise ConfigError(
             f"no trained {kind} lies in {str(folder)!r} ({Path(error.filename).name} is missing); "
-            f"train one: python -m egorag.train {kind} to={folder} ..."
+            f"make one: python -m egorag.{_COMMANDS.get(kind, f'train {kind}')} to={folder} ..."
         ) from None
     except (OSError, ValueError) as error:
         raise StoreError(f"{str(folder / CARD)!r} cannot be read: {error}") from error
