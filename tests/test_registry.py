@@ -48,3 +48,19 @@ def test_the_same_plugin_seen_twice_is_one(installed: list[EntryPoint]) -> None:
 def test_unknown_group() -> None:
     with pytest.raises(ConfigError, match="did you mean 'encoders'"):
         registry.plugins("encoder")
+
+
+def test_what_holds_something_is_closed_whatever_happens() -> None:
+    class Holds:
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    holds = Holds()
+    with pytest.raises(ZeroDivisionError), registry.closing(holds) as given:
+        assert given is holds and not holds.closed
+        raise ZeroDivisionError
+    assert holds.closed == 1
+    with registry.closing("holds nothing") as text:
+        assert text == "holds nothing"

@@ -76,8 +76,8 @@ class LocalSettings:
             called: what the config calls these settings (``answerer``), for messages.
 
         Raises:
-            ConfigError: packages or weights are missing, or the weights are not a model's of that
-                kind.
+            ConfigError: packages, device or weights are missing, or the weights are not a model's
+                of that kind.
         """
         missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if missing:
@@ -85,10 +85,10 @@ class LocalSettings:
                 f"{called} needs the packages {', '.join(missing)}, which are missing: "
                 f"{sys.executable} -m pip install 'egorag[{self.extra}]'"
             )
+        place = device_of(self.device)  # refused before anything is fetched for it
+        placement = Placement(place, dtype_of(self.dtype, place), self.attention)
         setting = f"{called}.checkpoint"
         source = checkpoints.fetch(self.checkpoint, self.revision, tell, WEIGHTS, setting)
-        place = device_of(self.device)
-        placement = Placement(place, dtype_of(self.dtype, place), self.attention)
         load = load_vision if self.sees else load_text
         key = ("chat", self.sees, source.sha256, placement)
         return shared.acquire(key, lambda: load(source, placement))

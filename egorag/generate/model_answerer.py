@@ -4,7 +4,7 @@ The model sees the evidence as numbered scenes and replies by a JSON schema: sen
 citations. Each citation is checked against the index (``checked.py``), so a made-up one is never
 shown, and text in a video that talks the model into something else gains nothing but an abstention.
 
-A new one is settings, ``check``, and a ``ChatModel`` for each question.
+A new one is settings and a ``chat``.
 """
 
 from __future__ import annotations

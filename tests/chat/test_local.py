@@ -290,6 +290,11 @@ def test_weights_that_are_not_here_are_told_with_the_setting(monkeypatch):
         LocalSettings(checkpoint="nobody/none", device="cpu").hold("answerer")
 
 
+def test_a_device_that_is_not_there_is_refused_before_a_download():
+    with pytest.raises(ConfigError, match="unknown device 'tpu'"):
+        LocalSettings(checkpoint="nobody/none", device="tpu").hold("answerer")
+
+
 def test_a_missing_package_is_told(monkeypatch, tmp_path):
     class Needs(LocalSettings):
         packages = ("torch", "no_such_package")
