@@ -59,6 +59,8 @@ class EK100Retrieval(Annotated):
         super().__post_init__()
         if self.similarity is not None and self.limit is not None:
             raise ValueError("limit draws queries of a run; a file of similarities is scored whole")
+        if self.similarity is not None and self.text_only:
+            raise ValueError("give similarity, which is scored, or text_only, which is searched")
 
     def read(self) -> Dataset:
         """One query a sentence; right are the clips of its verb and nouns."""

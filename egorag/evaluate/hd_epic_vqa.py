@@ -88,7 +88,7 @@ def _item(id: str, entry: Entry, name: str) -> Item:
     listed = entry.get("choices")
     if not isinstance(listed, list) or len(listed) < 2:
         raise entry.fail(f"choices must be a list, got {listed!r:.80}")
-    choices = tuple(", ".join(c) if isinstance(c, list) else str(c) for c in listed)
+    choices = tuple(_choice(entry, each) for each in listed)
     inputs = entry.get("inputs")
     if not isinstance(inputs, dict) or not inputs:
         raise entry.fail(f"inputs must name videos, got {inputs!r:.80}")
@@ -104,6 +104,14 @@ def _item(id: str, entry: Entry, name: str) -> Item:
         window=windows[0] if len(windows) == len(videos) == 1 else None,
         labels={"category": str(_category(name)), "task": name},
     )
+
+
+def _choice(entry: Entry, told: Any) -> str:
+    """A text, or several in an order."""
+    parts = told if isinstance(told, list) else [told]
+    if not parts or not all(isinstance(part, str) and part.strip() for part in parts):
+        raise entry.fail(f"a choice must be a text or a list of them, got {told!r:.80}")
+    return ", ".join(parts)
 
 
 def _input(entry: Entry, key: str, value: Any) -> Entry:

@@ -8,7 +8,7 @@ https://huggingface.co/datasets/lmms-lab/Video-MME (videos ``VIDEOID.mp4``, subt
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class VideoMME(Annotated):
 
 
 def _item(row: Entry) -> Item:
-    choices = tuple(map(without_letter, row.texts("options")))
+    choices = without_letters(row.texts("options"))
     labels = {name: row.text(name) for name in ("duration", "domain", "sub_category", "task_type")}
     return Item(
         row.text("question_id"),
@@ -70,10 +70,13 @@ def _item(row: Entry) -> Item:
     )
 
 
-def without_letter(option: str) -> str:
-    """An option without the letter that counts it; the answerers count for themselves.
+def without_letters(options: Sequence[str]) -> tuple[str, ...]:
+    """Options without the letters that count them, where all have theirs; answerers count anew.
 
-    >>> without_letter("A. Black."), without_letter("(B) Gray"), without_letter("A cat")
-    ('Black.', 'Gray', 'A cat')
+    >>> without_letters(["A. Black.", "B. A. Gray"]), without_letters(["C. elegans", "yeast"])
+    (('Black.', 'A. Gray'), ('C. elegans', 'yeast'))
     """
-    return re.sub(r"^\s*(?:\([A-Z]\)|[A-Z][.)])\s+(?=\S)", "", option).strip()
+    counted = [f"{chr(ord('A') + number)}. " for number in range(len(options))]
+    if not all(one.startswith(mark) for one, mark in zip(options, counted, strict=True)):
+        return tuple(options)
+    return tuple(one[len(mark) :].strip() for one, mark in zip(options, counted, strict=True))

@@ -291,6 +291,8 @@ def test_settings_that_contradict_each_other(folder: Path) -> None:
         EK100Actions(str(folder), limit=3)
     with pytest.raises(ValueError, match="scored whole"):
         EK100Retrieval(str(folder), similarity="x.npy", limit=3)
+    with pytest.raises(ValueError, match="give similarity"):
+        EK100Retrieval(str(folder), similarity="x.npy", text_only=True)
 
 
 def test_nothing_is_scored_where_no_file_is_named(folder: Path) -> None:

@@ -63,6 +63,7 @@ WRONG = [
     ("hd_epic_vqa", {"inputs": {}}, "inputs must name videos"),
     ("hd_epic_vqa", {"inputs": {"video 1": {"id": "a", "start_time": "x", "end_time": "y"}}},
      "recognition_0, video 1: could not convert"),
+    ("hd_epic_vqa", {"choices": ["a", None]}, "a choice must be a text or a list"),
     ("hd_epic_vqa", {"choices": "none"}, "choices must be a list"),
     ("video_mme", {"answer": "E"}, "entry 1: answer must be a letter from A to D, got 'E'"),
     ("video_mme", {"question_id": "601-1"}, "2 items are called '601-1'"),
@@ -175,6 +176,8 @@ def test_video_mme_without_letters_and_by_length(tmp_path: Path) -> None:
     assert dataset.items[0].choices == ("One.", "Two.", "Three.", "A. Four")
     assert dataset.items[0].answer == 2
     assert dataset.items[0].labels["task_type"] == "Counting Problem"
+    as_is = read("video_mme", tmp_path, {"options": ["A. one", "C. two"], "answer": "B"})
+    assert as_is.items[0].choices == ("A. one", "C. two")
     long = read("video_mme", tmp_path, duration="long")
     assert [item.id for item in long.items] == ["601-1"]
 

@@ -8,23 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worlds import WORLD, read_world
 
 from egorag.evaluate.base import Dataset
 from egorag.evaluate.sample_world import SampleWorld
 from egorag.sample import Truth
 from egorag.sample.write import written
 from egorag.spans import to_us
-
-SMALL: dict[str, Any] = {"videos": 2, "seconds": 24, "size": (160, 90)}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("world")
-
-
-def read(folder: Path, task: str, **settings: Any) -> Dataset:
-    return SampleWorld(task, folder=str(folder), **{**SMALL, **settings}).read()
 
 
 def truths(dataset: Dataset) -> dict[str, Truth]:
@@ -37,8 +27,8 @@ def truths(dataset: Dataset) -> dict[str, Truth]:
     return found
 
 
-def test_queries_are_right_where_the_script_says(folder: Path) -> None:
-    dataset = read(folder, "retrieval")
+def test_queries_are_right_where_the_script_says(world: Path) -> None:
+    dataset = read_world(world, "retrieval")
     kinds = Counter(item.labels["kind"] for item in dataset.items)
     assert set(kinds) >= {"spoken", "written", "audible", "visible", "motion", "order"}
     said = " ".join(s.text for truth in truths(dataset).values() for s in truth.narration)
@@ -57,8 +47,8 @@ def test_queries_are_right_where_the_script_says(folder: Path) -> None:
                 assert item.text.endswith(f"the {before.place}")
 
 
-def test_a_causal_question_has_its_answer_only_afterwards(folder: Path) -> None:
-    dataset = read(folder, "questions")
+def test_a_causal_question_has_its_answer_only_afterwards(world: Path) -> None:
+    dataset = read_world(world, "questions")
     by_id = {item.id: item for item in dataset.items}
     pairs = [(by_id[id], by_id[f"{id[:-7]} after"]) for id in by_id if id.endswith(" before")]
     assert pairs
@@ -69,8 +59,8 @@ def test_a_causal_question_has_its_answer_only_afterwards(folder: Path) -> None:
         assert to_us(before.until) <= deed.span.start < deed.span.end < to_us(after.until)
 
 
-def test_counts_are_the_script_s(folder: Path) -> None:
-    dataset = read(folder, "questions")
+def test_counts_are_the_script_s(world: Path) -> None:
+    dataset = read_world(world, "questions")
     scripts = truths(dataset)
     counted = [item for item in dataset.items if item.labels["kind"] == "counting"]
     assert counted
@@ -83,22 +73,21 @@ def test_counts_are_the_script_s(folder: Path) -> None:
             assert number == sum(bool(t.moved) for s in truth.scenes for t in s.things)
 
 
-def test_the_videos_are_made_once_and_anew_when_damaged(folder: Path) -> None:
-    path = read(folder, "boundaries").media[0].path
+def test_the_videos_are_made_once_and_anew_when_damaged(tmp_path: Path) -> None:
+    world = SampleWorld("boundaries", videos=1, seconds=4, size=(160, 90), folder=str(tmp_path))
+    path = world.read().media[0].path
     assert path is not None
     made = path.stat().st_mtime_ns
-    assert read(folder, "boundaries").media[0].path == path
-    assert path.stat().st_mtime_ns == made
+    assert world.read().media[0].path == path and path.stat().st_mtime_ns == made
     note = path.with_name(f"{path.stem}.truth.json")
     note.write_text(note.read_text()[:-20])
-    read(folder, "boundaries")
+    world.read()
     assert path.stat().st_mtime_ns != made and json.loads(note.read_text())["seed"] == 0
 
 
-def test_equal_settings_draw_equal_items(folder: Path) -> None:
-    one, same = (read(folder, "questions", limit=5) for _ in range(2))
-    assert one == same and len(one.items) == 5
-    assert one.sources == same.sources
+def test_equal_settings_draw_equal_items(world: Path) -> None:
+    drawn = SampleWorld("questions", folder=str(world), limit=5, **WORLD)
+    assert drawn.read() == drawn.read() and len(drawn.read().items) == 5
 
 
 @pytest.mark.parametrize(
