@@ -59,17 +59,19 @@ class Agent(AgentSettings):
 
         key = os.environ.get(self.api_key_env, "") if self.api_key_env else ""
         likeliest = {"logprobs": True, "top_logprobs": 20} if task.options else {}
-        with traced(self.trace, key) as trace:
+        with (
+            self.connect("answerer", **likeliest) as chat,
+            traced(self.trace, key) as trace,
+        ):
             trace.add("start", **start(task, asdict(replace(self, trace=None)), __version__))
-            with self.connect("answerer", **likeliest) as chat:
-                server = chat.server
+            server = chat.server
 
-                def limit(seconds: float) -> None:
-                    chat.server = replace(server, timeout=min(server.timeout, seconds))
+            def limit(seconds: float) -> None:
+                chat.server = replace(server, timeout=min(server.timeout, seconds))
 
-                budget = Budget(self.tokens, self.seconds, time.monotonic)
-                watched = Watched(chat, budget, trace, self.max_tokens, limit)
-                return investigate(task, self, watched, budget, trace)
+            budget = Budget(self.tokens, self.seconds, time.monotonic)
+            watched = Watched(chat, budget, trace, self.max_tokens, limit)
+            return investigate(task, self, watched, budget, trace)
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,13 @@ def test_a_run_that_ends_in_an_error_says_so(run, told, tmp_path, again):
     assert again(path).same
 
 
+def test_a_run_that_cannot_begin_leaves_no_file(run, tmp_path):
+    path = tmp_path / "t.jsonl"
+    with openai_server(says("")) as server, pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        run(server, trace=str(path), api_key_env="NO_SUCH_KEY")
+    assert not path.exists()
+
+
 def test_a_folder_gets_a_file_a_run_and_no_file_is_written_over(run, told, tmp_path):
     replies = [says(reply) for reply in script(told)]
     for _ in range(2):
