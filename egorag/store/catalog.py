@@ -66,6 +66,7 @@ class Catalog:
         self._connection = open_reader(path) if read_only else open_writer(path)
         self._lock = threading.RLock()
         self._depth = 0
+        self._generation: int | None = None  # as read in the present transaction
         self._memo: dict[Hashable, Any] = {}
         self._memo_generation: int | None = None
 
@@ -96,8 +97,10 @@ class Catalog:
     def generation(self) -> int:
         """A number that changes when the content changes, and is equal for equal content."""
         with self.snapshot():
-            ((value,),) = self._rows("SELECT value FROM state WHERE name = 'generation'")
-        return int(value)
+            if self._generation is None:
+                ((value,),) = self._rows("SELECT value FROM state WHERE name = 'generation'")
+                self._generation = int(value)
+            return self._generation
 
     def memo(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make()`` returns, remembered while the content stays the same."""
@@ -343,6 +346,7 @@ class Catalog:
         """Move the generation: a sum over all content, so the way there does not matter."""
         value = self.generation() - _weight(name, old) + _weight(name, new)
         self._rows("UPDATE state SET value = ? WHERE name = 'generation'", (value % 2**63,))
+        self._generation = None
 
     # SQLite
 
@@ -350,6 +354,7 @@ class Catalog:
     def _transaction(self, begin: str) -> Iterator[None]:
         with self._lock, explained(self.path):
             if self._depth == 0:
+                self._generation = None
                 self._connection.execute(begin)
             self._depth += 1
             try:

@@ -8,11 +8,12 @@ holds just the scope's rows both give the same scores, with opposite sign.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import sqlite3
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -42,6 +43,8 @@ STOP_WORDS = (
 )
 """Words that say how a question is put rather than what it is about."""
 
+_STEP = 8192  # postings added up at a time: what is computed of them stays in the cache
+
 Phrase: TypeAlias = tuple[str, ...]
 
 
@@ -58,19 +61,29 @@ def search_text(catalog: Catalog, text: str, scope: Scope, k: int) -> list[tuple
     """
     with catalog.snapshot():
         documents = catalog.documents()
-        visible, norms, count = scope.remember(documents, lambda: _statistics(documents, scope))
+        seen = scope.remember(documents, lambda: _statistics(documents, scope))
+        count = seen.count
         if not count:
             return []
-        scores = np.zeros(len(documents.ids))
-        for phrase in parse(text):
-            rows, frequency = _postings(catalog, phrase, documents)
-            if count < len(visible):
-                seen = visible[rows]
-                rows, frequency = rows[seen], frequency[seen]
-            idf = max(math.log((count - len(rows) + 0.5) / (len(rows) + 0.5)), LEAST_IDF)
-            scores[rows] += idf * (frequency * (K1 + 1) / (frequency + norms[rows]))
-        (found,) = scores.nonzero()
-        return catalog.table().rank(documents.ids[found], scores[found], k)
+        # All zero between queries: to make or read it whole each time would take longer.
+        scores = catalog.memo("scores", lambda: np.zeros(len(documents.ids)))
+        touched: list[Int64s] = []
+        try:
+            for phrase in parse(text):
+                rows, frequency = _postings(catalog, phrase, documents)
+                having = int(np.count_nonzero(seen.visible[rows]))
+                idf = max(math.log((count - having + 0.5) / (having + 0.5)), LEAST_IDF)
+                for start in range(0, len(rows), _STEP):
+                    some, often = rows[start : start + _STEP], frequency[start : start + _STEP]
+                    gain = idf * (K1 + 1) * often / (often + seen.norms[seen.lengths[some]])
+                    before = scores[some]
+                    touched.append(some[(before == 0) & (gain > 0)])
+                    scores[some] = before + gain
+            found = np.concatenate([*touched, np.empty(0, np.int64)])
+            return catalog.table().rank(documents.ids[found], scores[found], k)
+        finally:
+            for rows in touched:
+                scores[rows] = 0
 
 
 def has_text(catalog: Catalog, ids: Int64s) -> npt.NDArray[np.bool_]:
@@ -101,14 +114,30 @@ def stems(texts: Sequence[str]) -> list[list[str]]:
     >>> stems(["Opening fridges", "Café!"])
     [['open', 'fridg'], ['cafe']]
     """
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
-        scratch.execute(f"CREATE VIRTUAL TABLE t USING fts5(text, tokenize='{TOKENIZER}')")
-        scratch.execute("CREATE VIRTUAL TABLE terms USING fts5vocab(t, 'instance')")
+    found: list[list[str]] = [[] for _ in texts]
+    scratch = _scratch().database
+    scratch.execute("BEGIN")
+    try:
         scratch.executemany("INSERT INTO t(rowid, text) VALUES (?,?)", enumerate(texts))
-        found: list[list[str]] = [[] for _ in texts]
         for doc, term in scratch.execute("SELECT doc, term FROM terms ORDER BY doc, offset"):
             found[doc].append(term)
-        return found
+    finally:
+        scratch.execute("ROLLBACK")
+    return found
+
+
+class _Scratch(threading.local):
+    """A table for each thread that takes any text and keeps none: to make one takes longer."""
+
+    def __init__(self) -> None:
+        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.database.execute(f"CREATE VIRTUAL TABLE t USING fts5(text, tokenize='{TOKENIZER}')")
+        self.database.execute("CREATE VIRTUAL TABLE terms USING fts5vocab(t, 'instance')")
+
+
+@functools.cache
+def _scratch() -> _Scratch:
+    return _Scratch()
 
 
 @functools.cache
@@ -117,14 +146,30 @@ def _stop_terms() -> frozenset[Phrase]:
     return frozenset((term,) for term in terms)
 
 
-def _statistics(
-    documents: Documents, scope: Scope
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], int]:
-    """Which documents the scope allows, their BM25 length norms, and how many they are."""
+@dataclass(frozen=True)
+class _Statistics:
+    """What a scope allows of the documents: which, how many, and their length norms.
+
+    Attributes:
+        lengths: int32 [n], in tokens; the largest stands for every document outside the scope.
+        norms: by length; infinite, so that there is no gain, outside the scope.
+    """
+
+    visible: npt.NDArray[np.bool_]
+    count: int
+    lengths: npt.NDArray[np.int32]
+    norms: npt.NDArray[np.float64]
+
+
+def _statistics(documents: Documents, scope: Scope) -> _Statistics:
     visible = scope.holds(documents.ids)
     count = int(visible.sum())
     average = int(documents.lengths[visible].sum()) / max(count, 1) or 1.0  # all may be empty
-    return visible, K1 * (1 - B + B * documents.lengths / average), count
+    longest = int(documents.lengths.max(initial=0))
+    norms = K1 * (1 - B + B * np.arange(longest + 2, dtype=np.float64) / average)
+    norms[-1] = np.inf
+    lengths = np.where(visible, documents.lengths, longest + 1).astype(np.int32)
+    return _Statistics(visible, count, lengths, norms)
 
 
 def _postings(catalog: Catalog, phrase: Phrase, documents: Documents) -> Postings:

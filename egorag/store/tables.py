@@ -32,19 +32,19 @@ class Documents:
 
     Attributes:
         ids: int64 [n], ascending.
-        lengths: in tokens, float64 [n].
+        lengths: in tokens, int64 [n].
         columns: the inverted file, where it has been laid out.
     """
 
     ids: Int64s
-    lengths: npt.NDArray[np.float64]
+    lengths: Int64s
     columns: Columns | None = None
 
     @classmethod
     def make(cls, lengths: Sequence[tuple[int, int]]) -> Documents:
         """From (scene, number of tokens) in ascending order of scene."""
         columns = np.array(lengths, dtype=np.int64).reshape(-1, 2).T.copy()
-        return cls(columns[0], columns[1].astype(np.float64))
+        return cls(columns[0], columns[1])
 
     def postings(self, term: str) -> Postings | None:
         """Who holds a term, as FTS5 stems it; None where the inverted file is not laid out."""
@@ -88,7 +88,7 @@ def documents(folder: Path, generation: int) -> Documents | None:
     def read(columns: Columns) -> Documents:
         for name in columns:
             columns[name]  # compares it with its hash
-        return Documents(columns["ids"], columns["lengths"].astype(np.float64), columns)
+        return Documents(columns["ids"], columns["lengths"], columns)
 
     return _read(folder, "text", generation, read)
 
