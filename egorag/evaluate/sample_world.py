@@ -72,6 +72,8 @@ class SampleWorld:
             raise ValueError(f"no task {self.task!r}{did_you_mean(str(self.task), TASKS)}")
         if not isinstance(self.videos, int) or not 1 <= self.videos <= 10_000:
             raise ValueError(f"videos must be a whole number from 1 up, got {self.videos!r}")
+        if not isinstance(self.size, (list, tuple)) or [*map(type, self.size)] != [int, int]:
+            raise ValueError(f"size must be [width, height] in pixels, got {self.size!r}")
         object.__setattr__(self, "size", tuple(self.size))
 
     def read(self) -> Dataset:

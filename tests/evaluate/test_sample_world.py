@@ -96,6 +96,7 @@ def test_equal_settings_draw_equal_items(world: Path) -> None:
         ({"task": "retreival"}, "did you mean 'retrieval'"),
         ({"videos": 0}, "videos must be a whole number"),
         ({"limit": 0}, "limit must be a whole number"),
+        ({"size": 5}, r"size must be \[width, height\]"),
     ],
 )
 def test_settings_out_of_range_are_told(settings: dict[str, Any], message: str) -> None:
