@@ -183,6 +183,8 @@ class Hit:
         similar: how many scenes ranked below it were left out as nearly the same.
         form: what an answerer is to be given of it: ``frames``, ``clip``, ``sound``, or a track of
             text alone (``transcript`` for subtitles, too); None for all there is.
+        focus: the stretch of the scene that matches best, where an encoder of moments takes the
+            query; None where none does.
     """
 
     scene: Scene
@@ -192,6 +194,7 @@ class Hit:
     text: str
     similar: int = 0
     form: str | None = None
+    focus: Span | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The command contract's form: seconds, level by name."""
@@ -206,6 +209,7 @@ class Hit:
             "text": self.text,
             "similar": self.similar,
             "form": self.form,
+            "focus": self.focus and [to_seconds(self.focus.start), to_seconds(self.focus.end)],
         }
 
 

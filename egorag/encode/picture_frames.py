@@ -14,12 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from egorag.encode.base import Available, Medium, Moments, Over
+from egorag.encode.base import Available, Medium, Moments, Over, Vectors
 from egorag.encode.picture import APPEARANCE_DIM, appearance
+from egorag.errors import SpaceError
 from egorag.fingerprint import fingerprint_of
 from egorag.media.sampling import Frame, FrameSampling
+from egorag.media.stills import read_picture
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span, to_us
+from egorag.types import Query
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,9 @@ class PictureFrames:
 
     @property
     def space(self) -> EmbeddingSpace:
-        """624-d, unit length; moments take no query."""
-        return EmbeddingSpace("egorag/picture_frames", "1", APPEARANCE_DIM, True, frozenset())
+        """624-d, unit length, queried by image."""
+        media = frozenset({"image"})
+        return EmbeddingSpace("egorag/picture_frames", "1", APPEARANCE_DIM, True, media)
 
     def fingerprint(self) -> str:
         return fingerprint_of(self, version=1)
@@ -78,3 +82,16 @@ class PictureFrames:
             spans = tuple(Span(a, b) for a, b in pairwise(times))
             yield Moments(spans, np.array([row for _, row in block], np.float32))
             block = following
+
+    def embed_query(self, query: Query, medium: str) -> Vectors:
+        """float32 [624], unit length, from the query's picture (upright, as EXIF says).
+
+        Raises:
+            SpaceError: the medium is not image, or the query has none.
+            MediaError: the file cannot be read as a picture.
+        """
+        if medium != "image" or query.image is None:
+            raise SpaceError(
+                f"PictureFrames embeds pictures, but the query was to enter by {medium!r}"
+            )
+        return appearance(read_picture(query.image)).astype(np.float32)

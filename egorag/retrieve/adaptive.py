@@ -15,7 +15,6 @@ from egorag.retrieve.expand import Expanding
 from egorag.retrieve.forms import form_of
 from egorag.retrieve.levels import parents
 from egorag.retrieve.retriever import QueryVectors, Retriever
-from egorag.retrieve.shown import shown
 from egorag.store.scope import Int64s
 from egorag.types import LEVELS, Hit, Part, Query
 
@@ -59,10 +58,11 @@ class Adaptive(Expanding):
     of them was taken before it. The fuser has no part in this, unless it joins vectors.
 
     Attributes:
-        widest: the widest level that may represent a chunk.
+        widest: the widest level that may represent a chunk. An event in place of its scenes is
+            less exact about when.
     """
 
-    widest: str = "event"
+    widest: str = "scene"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,7 +81,7 @@ class Adaptive(Expanding):
             chosen = self._chosen(told, retriever, k)
             ids = catalog.table().ids
             items = [Fused(int(ids[row]), s, told.parts.get(row, {})) for row, s, _ in chosen]
-            hits = shown(query, items, catalog)
+            hits = retriever.shown(query, vectors, items)
             return [
                 replace(hit, form=_form(hit, ranking, query, vectors, retriever))
                 for hit, (_, _, ranking) in zip(hits, chosen, strict=True)

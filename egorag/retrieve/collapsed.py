@@ -12,7 +12,6 @@ from egorag.fuse.base import Fused
 from egorag.retrieve.expand import Expanding
 from egorag.retrieve.levels import line, parents
 from egorag.retrieve.retriever import Retriever
-from egorag.retrieve.shown import shown
 from egorag.store.catalog import Catalog
 from egorag.types import LEVELS, Hit, Query
 
@@ -49,7 +48,7 @@ class Collapsed(Expanding):
                 ranked = retriever.ranked(every, vectors, depth)
                 kept = self._apart(ranked, catalog, k)
                 if len(kept) >= k or len(ranked) == before:
-                    return shown(query, kept[:k], catalog)
+                    return retriever.shown(query, vectors, kept[:k])
                 # What was dropped left too few: look deeper, until that finds nothing more.
                 before, depth = len(ranked), 2 * max(depth, retriever.depth)
 

@@ -15,6 +15,7 @@ from egorag.fuse.base import Covered, Fused, Fuser, Ranking
 from egorag.fuse.early import JOINT, EarlyFusion
 from egorag.retrieve.bridges import REMEDY, Bridge
 from egorag.retrieve.joint import QueryVector, joint
+from egorag.retrieve.moments import Fine, best_moments, focused
 from egorag.retrieve.shown import shown
 from egorag.store.folder import IndexFolder
 from egorag.store.fulltext import has_text, search_text
@@ -85,7 +86,7 @@ class Retriever:
             raise ConfigError(f"k must be 1 or more, got {k}")
         vectors = self.embed(query)
         with self.folder.catalog.snapshot():
-            return shown(query, self.ranked(query, vectors, k)[:k], self.folder.catalog)
+            return self.shown(query, vectors, self.ranked(query, vectors, k)[:k])
 
     def ranked(
         self, query: Query, vectors: QueryVectors, k: int, scope: Scope | None = None
@@ -104,6 +105,13 @@ class Retriever:
         table = catalog.table()
         order = dict(zip(ids.tolist(), table.order[np.searchsorted(table.ids, ids)], strict=True))
         return sorted(found, key=lambda item: (-item.score, item.best_rank, order[item.id]))
+
+    def shown(self, query: Query, vectors: QueryVectors, items: Sequence[Fused]) -> list[Hit]:
+        """Hits in the order of ``items``; encoders of moments tell their ``focus``."""
+        hits = shown(query, items, self.folder.catalog)
+        fine = self._fine()
+        asked = {fine[name]: vector for (name, _), vector in vectors.items() if name in fine}
+        return focused(self.folder, query, hits, asked) if asked else hits
 
     def rankings(
         self, query: Query, vectors: QueryVectors | None = None, depth: int | None = None
@@ -186,6 +194,16 @@ class Retriever:
             if row.space is not None
         }
 
+    def _fine(self) -> dict[str, Fine]:
+        """The encoders of moments, which rank a scene by its best one."""
+        catalog = self.folder.catalog
+        coarse = catalog.memo("coarse", lambda: {row.name for row in catalog.scene_encoders()})
+        return {
+            name: Fine(name, getattr(encoder, "reach", 0))
+            for name, encoder in self.encoders.items()
+            if name not in coarse
+        }
+
     def _no_taker(self, medium: str) -> str:
         takes = [f"{n} ({', '.join(media) or 'none'})" for n, media in self._queries().items()]
         listed = ", ".join([*takes, f"{BM25} (text)"])
@@ -216,7 +234,13 @@ class Retriever:
             found[JOINT] = catalog.table().rank(every[seen], scores[seen], depth)
             holds[JOINT] = functools.partial(among, ascending=every)
             called = {}
+        fine = self._fine()
         for ranking, (name, vector) in called.items():
+            if name in fine:
+                every, scores = best_moments(self.folder, query, scope, fine[name], vector)
+                found[ranking] = catalog.table().rank(every, scores, depth)
+                holds[ranking] = functools.partial(among, ascending=every)
+                continue
             begun[ranking] = index.start(name, vector.values, vector.space, scope, depth)
             holds[ranking] = functools.partial(index.holds, name)
         words = None

@@ -11,7 +11,6 @@ from egorag.fuse.base import Fused
 from egorag.retrieve.expand import Expanding
 from egorag.retrieve.levels import parents
 from egorag.retrieve.retriever import QueryVectors, Retriever
-from egorag.retrieve.shown import shown
 from egorag.store.scope import SceneTable
 from egorag.types import LEVELS, Hit, Query
 
@@ -25,16 +24,17 @@ class TopDown(Expanding):
     used, but their scenes are. Such a scene starts a path of its own. Beams are doubled until
     ``k`` scenes are found or there are no more.
 
-    A path's score is the mean of its own fused score and its parent's path score; that of one
-    which starts a path is its own. So a scene counts half, its event a quarter and its video a
-    quarter.
+    A path's score is its own fused score, and ``above`` of it its parent's path score in its
+    place; that of one which starts a path is its own.
 
     Attributes:
         videos, events: beam widths: how many of each are followed.
+        above: from 0, the beams alone decide, to 1, scenes of an event are not told apart.
     """
 
-    videos: int = 8
-    events: int = 32
+    videos: int = 32
+    events: int = 128
+    above: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +42,8 @@ class TopDown(Expanding):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1 up, got {value!r}")
+        if not 0 <= self.above <= 1:
+            raise ValueError(f"above must lie in 0..1, got {self.above!r}")
 
     def find(self, query: Query, retriever: Retriever, k: int) -> list[Hit]:
         vectors = retriever.embed(query)
@@ -49,14 +51,19 @@ class TopDown(Expanding):
         with catalog.snapshot():
             widths = {2: self.videos, 1: self.events}
             while True:
-                found, left = _descend(query, vectors, retriever, widths, k)
+                found, left = _descend(query, vectors, retriever, widths, k, self.above)
                 if len(found) >= k or not left:
-                    return shown(query, found[:k], catalog)
+                    return retriever.shown(query, vectors, found[:k])
                 widths = {level: 2 * width for level, width in widths.items()}
 
 
 def _descend(
-    query: Query, vectors: QueryVectors, retriever: Retriever, widths: Mapping[int, int], k: int
+    query: Query,
+    vectors: QueryVectors,
+    retriever: Retriever,
+    widths: Mapping[int, int],
+    k: int,
+    share: float,
 ) -> tuple[list[Fused], bool]:
     """(scenes of the finest level with their paths' scores, best first; whether a beam left any
     of the levels above behind)."""
@@ -83,7 +90,7 @@ def _descend(
         scored = []
         for item, row in zip(ranked, _rows(table, ranked), strict=True):
             over = paths.get(int(above[row]))
-            score = item.score if over is None else (item.score + over) / 2
+            score = item.score if over is None else (1 - share) * item.score + share * over
             scored.append((row, replace(item, score=score)))
         scored.sort(key=lambda pair: -pair[1].score)
         ranked = [item for _, item in scored]

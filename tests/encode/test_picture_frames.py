@@ -10,6 +10,7 @@ import pytest
 from egorag.encode.base import Available, Encoder
 from egorag.encode.picture import APPEARANCE_DIM, Picture
 from egorag.encode.picture_frames import PictureFrames
+from egorag.errors import SpaceError
 from egorag.media.sampling import Frame
 from egorag.segment.by_tree import SceneTree, Ward
 from egorag.segment.tuning import match
@@ -29,8 +30,12 @@ def test_every_picture_is_told_as_a_query_is(tmp_path: Path) -> None:
 
     (told,) = PictureFrames().encode(frames(2))
     cv2.imwrite(str(tmp_path / "a.png"), frames(2)[1].image[:, :, ::-1])
-    query = Picture().embed_query(Query(image=tmp_path / "a.png"), "image")
-    assert np.array_equal(told.vectors[1], query[:APPEARANCE_DIM])
+    query = Query(image=tmp_path / "a.png")
+    coarse = Picture().embed_query(query, "image")
+    assert np.array_equal(told.vectors[1], coarse[:APPEARANCE_DIM])
+    assert np.array_equal(told.vectors[1], PictureFrames().embed_query(query, "image"))
+    with pytest.raises(SpaceError, match="to enter by 'text'"):
+        PictureFrames().embed_query(Query("knife"), "text")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 9])
@@ -63,7 +68,7 @@ def test_it_holds_two_blocks_at_most() -> None:
 def test_it_is_an_encoder_of_streams() -> None:
     encoder = PictureFrames()
     assert isinstance(encoder, Encoder)
-    assert encoder.space.queries == frozenset() and encoder.space.dim == APPEARANCE_DIM
+    assert encoder.space.queries == {"image"} and encoder.space.dim == APPEARANCE_DIM
     assert encoder.fingerprint() == PictureFrames(batch_size=2).fingerprint()
     assert encoder.fingerprint() != PictureFrames(rate=2).fingerprint()
     assert encoder.skip_reason(Available(False, True, True, True)) == "no picture"

@@ -23,7 +23,12 @@ videos = st.lists(st.lists(phrases, min_size=1, max_size=9), min_size=1, max_siz
 strategies = st.one_of(
     st.builds(Flat),
     st.builds(Collapsed, nested=st.sampled_from(["finer", "better", "both"])),
-    st.builds(TopDown, videos=st.integers(1, 3), events=st.integers(1, 3)),
+    st.builds(
+        TopDown,
+        videos=st.integers(1, 3),
+        events=st.integers(1, 3),
+        above=st.sampled_from([0.0, 0.3, 1.0]),
+    ),
 )
 SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
@@ -117,7 +122,7 @@ def test_top_down_with_wide_beams_is_the_mean_along_the_path(make_index, texts, 
     score = {}
     for level in LEVELS:
         score |= {h.scene.id: h.score for h in by.search(Query(question, levels=(level,)), 999)}
-    hits = TopDown(videos=99, events=99).find(Query(question), by, 999)
+    hits = TopDown(above=0.5).find(Query(question), by, 999)
     parent = {scene.id: scene.parent for scene in toy.folder.catalog.scenes()}
     assert len(hits) == len(toy.folder.catalog.scenes(level=0))
     for hit in hits:
@@ -137,6 +142,8 @@ def test_top_down_follows_the_beam_and_widens_it_only_for_want_of_scenes(make_in
     assert {hit.scene.level for hit in narrow.find(Query("knife", levels=("event",)), by, 5)} == {1}
     with pytest.raises(ValueError, match="videos must be a whole number from 1 up, got 0"):
         TopDown(videos=0)
+    with pytest.raises(ValueError, match=r"above must lie in 0\.\.1, got 2"):
+        TopDown(above=2)
     with pytest.raises(ValueError, match="did you mean 'finer'"):
         Collapsed(nested="fine")
 
