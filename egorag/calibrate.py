@@ -61,8 +61,9 @@ def run(settings: dict[str, Any]) -> Result:
     groups = [question.group for question, _ in given]
     if len(given) < LEAST or len(set(groups)) < 2:
         raise ConfigError(
-            f"{len(given)} of {len(asked)} questions were answered, of {len(set(groups))} videos; "
-            f"at least {LEAST} answers of two videos are needed, better hundreds"
+            f"{len(given)} of {len(asked)} questions were answered, in {len(set(groups))} groups "
+            f"(videos, or questions asked of all); at least {LEAST} answers in two groups are "
+            "needed, better hundreds"
         )
     data = {**_counts(asked), **_measured(sure, right, groups, len(asked), settings)}
     if to:
@@ -137,7 +138,7 @@ def _counts(asked: Asked) -> dict[str, int]:
         "unanswerable_abstained": sum(
             not question.answerable and answer.abstained for question, answer in asked
         ),
-        "videos": len({question.group for question, _ in asked}),
+        "groups": len({question.group for question, _ in asked}),
     }
 
 
@@ -153,9 +154,7 @@ def _measured(
     from egorag.metrics.intervals import Rows, clustered
 
     seed = settings["seed"]
-    after = cross_fitted(
-        settings["calibrator"], sure, right, groups, min(settings["folds"], len(set(groups))), seed
-    )
+    after = cross_fitted(settings["calibrator"], sure, right, groups, settings["folds"], seed)
 
     def interval(measure: Callable[[Rows], float], of: Sequence[str]) -> dict[str, Any]:
         return clustered(measure, of, seed=seed).to_json()
@@ -199,7 +198,8 @@ def _told(data: dict[str, Any], kind: str, to: Path | None) -> str:
 
     auroc = "all right or all wrong" if data["auroc"] is None else f"{data['auroc']:.3f}"
     lines = [
-        f"{data['questions']} questions of {data['videos']} videos, {data['answered']} answered; "
+        f"{data['questions']} questions in {data['groups']} groups (videos, or questions asked of "
+        f"all), {data['answered']} answered; "
         f"{data['unanswerable']} have no answer, abstained on {data['unanswerable_abstained']}",
         f"right, of those answered   {shown(data['accuracy'])}",
         f"                            before                    after ({kind}, cross-fitted)",

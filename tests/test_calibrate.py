@@ -79,8 +79,8 @@ def asked(world: Path, card: Path, question: str, *overrides: str) -> dict[str, 
 
 def test_the_numbers_and_the_folder(calibrated: Result, card: Path) -> None:
     told = calibrated.data
-    assert told["questions"] == 42 and told["videos"] == 6 and told["unanswerable"] == 11
-    assert "42 questions of 6 videos" in calibrated.text
+    assert told["questions"] == 42 and told["groups"] == 6 and told["unanswerable"] == 11
+    assert "42 questions in 6 groups" in calibrated.text
     assert f"ask ... calibration={card} target_risk=0.4" in calibrated.text
     assert told["ece"]["after"]["value"] < told["ece"]["before"]["value"]
     assert told["brier"]["after"]["value"] < told["brier"]["before"]["value"]
