@@ -93,7 +93,10 @@ def _rows(
     folder: RunFolder,
 ) -> dict[str, list[Row]]:
     projections = config.parse_list("projections", settings["projections"])
-    with open_index(indexed.index, device=settings["device"], projections=projections) as index:
+    with (
+        registry.closing(asking.answerer),
+        open_index(indexed.index, device=settings["device"], projections=projections) as index,
+    ):
         session = Session(dataset, index, indexed, asking)
         asked = conditions(session, items, settings["seed"])
         if not settings["controls"]:
