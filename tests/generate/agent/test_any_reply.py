@@ -52,7 +52,7 @@ class Scripted:
 
 
 @given(replies=REPLIES, choices=st.none() | st.just(["a bowl", "a hook"]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_reply_makes_an_answer_and_a_trace_that_replays(world, told, replies, choices):
     toy = world()
     search = Retriever(toy.folder, toy.encoders, ReciprocalRank()).search

@@ -260,7 +260,7 @@ def test_a_search_that_leaks_is_held_back(desk, world, told):
     before=st.none() | st.integers(0, 25),
     until=st.none() | st.integers(0, 25),
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_tool_tells_a_line_outside_the_filters(desk, told, after, before, until):
     allowed = {
         text
