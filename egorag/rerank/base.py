@@ -68,7 +68,7 @@ class Top(Folding):
         return 0 if self.fold is None else self.candidates
 
     def select(self, query: Query, hits: Sequence[Hit], folder: IndexFolder, k: int) -> list[Hit]:
-        return self.folded(hits, folder)[:k]
+        return self.pool(query, hits, folder, k)[:k]
 
 
 def by_scores(hits: Sequence[Hit], scores: Mapping[int, float], name: str) -> list[Hit]:

@@ -60,6 +60,7 @@ class CrossEncoder(Pretrained):
         "sentence_transformers": "sentence-transformers",
     }
     extra: ClassVar[str] = "text"
+    setting: ClassVar[str] = "reranker.checkpoint"
     published: ClassVar[Mapping[str, Published]] = {
         "cross-encoder/ms-marco-MiniLM-L6-v2": Published(
             22.7e6, None, "Apache-2.0", download=0.09e9

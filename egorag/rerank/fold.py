@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from egorag.chat.settings import check_whole
 from egorag.rerank.likeness import cosines
+from egorag.rerank.texts import readable
 from egorag.store.folder import IndexFolder
-from egorag.terminal import plain
-from egorag.types import Hit
+from egorag.types import Hit, Query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,15 @@ class Folding:
         if self.fold is not None and not 0 < self.fold <= 1:
             raise ValueError(f"fold must be a cosine above 0 and at most 1, got {self.fold}")
 
-    def folded(self, hits: Sequence[Hit], folder: IndexFolder) -> list[Hit]:
-        """``hits`` without those that are nearly the same as a better one, which counts them."""
-        if self.fold is None or len(hits) < 2:
-            return list(hits)
-        texts = folder.catalog.scene_texts([hit.scene.id for hit in hits])
-        said = [plain(f"{t.speech} {t.visuals}") for t in (texts[h.scene.id] for h in hits)]
-        return fold(hits, same(cosines(hits, folder), said, self.fold))
+    def pool(self, query: Query, hits: Sequence[Hit], folder: IndexFolder, k: int) -> list[Hit]:
+        """The candidates, without those that are nearly the same as a better one, which counts
+        them; ``candidates`` of ``hits``, or ``k`` if that is more."""
+        best = hits[: max(k, self.candidates)]
+        if self.fold is None or len(best) < 2:
+            return list(best)
+        texts = readable(query, best, folder.catalog)
+        said = [texts[hit.scene.id] for hit in best]
+        return fold(best, same(cosines(best, folder), said, self.fold))
 
 
 def same(

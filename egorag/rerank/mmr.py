@@ -42,7 +42,7 @@ class MMR(Folding):
         return self.candidates
 
     def select(self, query: Query, hits: Sequence[Hit], folder: IndexFolder, k: int) -> list[Hit]:
-        pool = self.folded(hits, folder)
+        pool = self.pool(query, hits, folder, k)
         if len(pool) < 2:
             return pool[:k]
         likeness = mean_cosine(cosines(pool, folder, self.encoders), len(pool))

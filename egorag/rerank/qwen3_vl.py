@@ -68,6 +68,7 @@ class Qwen3VLReranker(Qwen3VLReader):
     """
 
     family: ClassVar[str] = "qwen3-vl-reranker"
+    setting: ClassVar[str] = "reranker.checkpoint"
     published: ClassVar[Mapping[str, Published]] = {
         "Qwen/Qwen3-VL-Reranker-2B": Published(2.13e9, None, "Apache-2.0", download=4.3e9),
         "Qwen/Qwen3-VL-Reranker-8B": Published(8.77e9, None, "Apache-2.0", download=17.5e9),

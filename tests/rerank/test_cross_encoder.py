@@ -219,7 +219,9 @@ def test_what_is_no_cross_encoder_is_refused(
         CrossEncoder(checkpoint=str(torn)).setup()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingWeightsError, match="hf download nobody/nothing"):
+    with pytest.raises(
+        MissingWeightsError, match=r"hf download nobody/nothing.*reranker\.checkpoint=FOLDER"
+    ):
         CrossEncoder(checkpoint="nobody/nothing").setup()
 
 

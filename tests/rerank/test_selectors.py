@@ -165,6 +165,19 @@ def test_near_duplicates_are_folded_with_a_count(make_index: Any, all_hits: Any)
     assert Top().select(ASKED, hits, toy.folder, 3) == hits[:3] and Top().depth == 0
 
 
+def test_no_more_candidates_than_asked_for(make_index: Any, all_hits: Any) -> None:
+    toy = make_index()
+    for name, text in enumerate(("dog run", "dog run", "dog run", "cup tea")):
+        toy.add(f"v{name}", (0, 2, text))
+    hits = sorted(all_hits(toy), key=lambda h: h.path)
+    few = MMR(relevance=0.1, candidates=3)
+    assert [h.path for h in few.select(ASKED, hits, toy.folder, 2)] == ["v0", "v1"]
+    assert len(few.select(ASKED, hits, toy.folder, 4)) == 4
+    assert [h.similar for h in Top(fold=0.97, candidates=2).select(ASKED, hits, toy.folder, 1)] == [
+        1
+    ]
+
+
 def test_what_counts_as_the_same() -> None:
     near = np.array([[1, 0.98], [0.98, 1]])
     far, unknown = np.array([[1, 0.1], [0.1, 1]]), np.full((2, 2), np.nan)

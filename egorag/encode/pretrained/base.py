@@ -78,6 +78,8 @@ class Pretrained(ABC):
     """Modules it imports, and the package each comes in."""
     extra: ClassVar[str] = "vision"
     """The extra of egorag that installs them."""
+    setting: ClassVar[str] = "encoders.NAME.checkpoint"
+    """What the config calls the place of its weights, for messages."""
     queried_by: ClassVar[Sequence[str]] = ()
     """Media that can query its space, told where its weights are not here; ``space`` decides."""
     published: ClassVar[Mapping[str, Published]] = {}
@@ -142,7 +144,7 @@ class Pretrained(ABC):
             ConfigError: something is missing and cannot be fetched.
         """
         self.check_packages()
-        checkpoints.fetch(self.location(), self.revision, tell, self.weight_files())
+        checkpoints.fetch(self.location(), self.revision, tell, self.weight_files(), self.setting)
 
     @classmethod
     def check_packages(cls) -> None:
