@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from egorag.errors import did_you_mean
-from egorag.fuse.base import Fused, Ranking
-from egorag.fuse.pool import Floats, Pool
+from egorag.fuse.base import Fused
+from egorag.fuse.pool import SCALES, Floats, Pool
 from egorag.retrieve.bounds import bounds, within
 from egorag.retrieve.expand import Expanding
 from egorag.retrieve.forms import form_of
@@ -43,6 +43,14 @@ class Told:
     values: Floats
     parts: Mapping[int, Mapping[str, Part]]
 
+    @property
+    def scores(self) -> Floats:
+        """float64 [chunks]: the mean of what has a say; 0 where nothing has."""
+        has = ~np.isnan(self.values)
+        total, count = np.where(has, self.values, 0.0).sum(axis=0), has.sum(axis=0)
+        mean = np.divide(total, count, out=np.zeros(len(count)), where=count > 0)
+        return np.asarray(np.round(mean, _DIGITS) + 0.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive(Expanding):
@@ -60,18 +68,18 @@ class Adaptive(Expanding):
     Attributes:
         widest: the widest level that may represent a chunk. An event in place of its scenes is
             less exact about when.
+        normalise: how scores of configurations are made comparable, as for ``fuser=weighted``.
     """
 
     widest: str = "scene"
+    normalise: str = "z"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.widest not in LEVELS:
             raise ValueError(f"no level widest={self.widest}{did_you_mean(self.widest, LEVELS)}")
-
-    def values(self, level: int, rankings: Mapping[str, Ranking], pool: Pool) -> Floats:
-        """float64 [rankings, scenes of the pool]: how well each fits, NaN for no say."""
-        return pool.values
+        if self.normalise not in SCALES:
+            raise ValueError(f"no normalise={self.normalise}{did_you_mean(self.normalise, SCALES)}")
 
     def find(self, query: Query, retriever: Retriever, k: int) -> list[Hit]:
         vectors = retriever.embed(query)
@@ -103,10 +111,10 @@ class Adaptive(Expanding):
         parts: dict[int, Mapping[str, Part]] = {}
         for level, standing in zip(levels, above, strict=True):
             rankings = retriever.rankings(replace(query, levels=(LEVELS[level],)), vectors, DEPTH)
-            pool = Pool.of(rankings, "z")
+            pool = Pool.of(rankings, self.normalise)
             ranked = np.searchsorted(table.ids, pool.ids)
             parts |= dict(zip(ranked.tolist(), pool.parts, strict=True))
-            for name, of in zip(pool.names, self.values(level, rankings, pool), strict=True):
+            for name, of in zip(pool.names, pool.values, strict=True):
                 whole = np.full(len(table.ids) + 1, np.nan)  # the last for no parent
                 whole[ranked] = of
                 configurations.append((level, name))
@@ -120,10 +128,7 @@ class Adaptive(Expanding):
         """(row, score, ranking that found it) of the best ``k``, best first."""
         table = retriever.folder.catalog.table()
         has = ~np.isnan(told.values)
-        count = has.sum(axis=0)
-        total = np.where(has, told.values, 0.0).sum(axis=0)
-        mean = np.divide(total, count, out=np.zeros(len(count)), where=count > 0)
-        score = np.round(mean, _DIGITS) + 0.0
+        count, score = has.sum(axis=0), told.scores
         named = np.isin(told.rows, np.fromiter(told.parts, np.int64, len(told.parts)))
         best = np.where(has, told.values, -np.inf).argmax(axis=0) if len(has) else count
         kept: dict[int, tuple[int, float, str | None]] = {}

@@ -1,4 +1,4 @@
-"""python -m egorag.train probe|projection|fusion ...: learn from what an index stores."""
+"""python -m egorag.train probe|projection|fusion|evidence ...: learn from what an index stores."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from egorag import cli
 from egorag.errors import did_you_mean
 from egorag.terminal import tell
 
-KINDS = ("probe", "projection", "fusion")
+KINDS = ("probe", "projection", "fusion", "evidence")
 
 USAGE = """python -m egorag.train KIND [KEY=VALUE ...]
 
   probe        name actions: an attentive probe on stored vectors, from a table of labels
   projection   let text find scenes of V-JEPA 2: from a text encoder's space into its space
   fusion       how much each ranking counts in a search, from queries with known answers
+  evidence     which ranking, at which level, represents a scene; from the same queries
 
 python -m egorag.train KIND --help tells the settings of each."""
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from egorag import config, registry
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.fuse.weighted import WeightedScores
 from egorag.retrieve.collapsed import Collapsed
@@ -47,6 +48,15 @@ def filled(make_index, texts):
     for number, lines in enumerate(texts):
         toy.add(f"v{number}", *said(lines))
     return toy
+
+
+@pytest.mark.parametrize("name", config.options()["strategy"])
+def test_every_strategy_is_built_by_its_config(name):
+    shared = [f"strategy={name}", "strategy.neighbours=2", "strategy.tokens=500"]
+    card = ["strategy.card=anywhere"] if name == "adaptive_learned" else []
+    chosen = config.compose("ask", ["index=i", "question=q", *shared, *card])["strategy"]
+    built = registry.build("strategies", "strategy", chosen)
+    assert (built.neighbours, built.tokens, built.seconds) == (2, 500, None)
 
 
 @settings(max_examples=15, **SLOW)
