@@ -25,7 +25,8 @@ from egorag.store.scope import Int64s, Scope
 from egorag.store.vector_rows import Floats, VectorRows, load_faiss, one_thread, row_sums
 
 EXACT_UP_TO = 200_000
-"""Scopes of more scenes than this are searched by codes first (5 to 10 ms exactly, on one core)."""
+"""Scopes of more scenes than this are searched by codes first. An index of this size is searched
+exactly in about 12 ms on one core (768-d), one of a million scenes in 60 ms, by codes in 10."""
 
 _FEW = 10_000  # rows that are scored one by one in less time than copies take to pay off
 _MOST_ON_GPU = 2048  # neighbours that FAISS can select on a GPU
@@ -136,8 +137,8 @@ class VectorIndex:
                 for name in columns:
                     columns[name]
             return cls._from(columns, space)
-        except (DamagedError, KeyError, ValueError, TypeError):
-            return None
+        except (DamagedError, KeyError, ValueError, TypeError, RuntimeError):
+            return None  # RuntimeError: of a FAISS that cannot read the codes of another
 
     @classmethod
     def _from(cls, columns: Columns, space: EmbeddingSpace) -> VectorIndex:
@@ -145,7 +146,7 @@ class VectorIndex:
         ids, counts, names, sums = (columns[n] for n in ("ids", "counts", "blocks", "sums"))
         if meta["space"] != canonical_json(space.to_json()).decode():
             raise DamagedError("made for another space")
-        if vectors.shape != (counts.sum(), space.dim) or len(ids) != len(sums) != len(vectors):
+        if vectors.shape != (counts.sum(), space.dim) or not len(ids) == len(sums) == len(vectors):
             raise DamagedError("columns of different lengths")
         contents = [
             (name.tobytes().hex(), count)

@@ -299,5 +299,4 @@ def _file_name(encoder: str) -> str:
 @functools.cache
 def _pool(process: int) -> ThreadPoolExecutor:
     """Threads that search, shared by all indexes of this process; a forked one has its own."""
-
     return ThreadPoolExecutor(os.cpu_count(), "egorag-search")
