@@ -155,8 +155,7 @@ class VectorIndex:
         tuned = Tuned.from_json(meta["tuned"]) if "tuned" in meta else None
         coded = None
         if "codes" in columns:
-            faiss = load_faiss()
-            coded = faiss.deserialize_index(columns["codes"])
+            coded = _read(columns["codes"])
         rows = VectorRows(vectors, sums, space.normalised)
         return cls(meta["digest"], ids, rows, contents, tuned, coded)
 
@@ -256,6 +255,19 @@ class VectorIndex:
         _, places, _, gpu = self._on_gpu
         best: Int64s = places[gpu.search(np.ascontiguousarray(query[None]), k)[1][0]]
         return best
+
+
+def _read(saved: npt.NDArray[np.uint8]) -> Any:
+    """The FAISS index that was written into an array, without a copy of it all in between."""
+    faiss = load_faiss()
+    file, at = saved.data, 0
+
+    def take(size: int) -> bytes:
+        nonlocal at
+        at += size
+        return bytes(file[at - size : at])
+
+    return faiss.read_index(faiss.PyCallbackIOReader(take))
 
 
 def pick_device(wanted: str) -> str:

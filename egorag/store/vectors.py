@@ -30,7 +30,7 @@ from egorag.store.faiss_index import EXACT_UP_TO, Block, VectorIndex, pick_devic
 from egorag.store.ids import digest
 from egorag.store.means import all_levels
 from egorag.store.records import EncoderRow
-from egorag.store.scope import Int64s, Scope, among
+from egorag.store.scope import Int64s, Scope
 from egorag.store.vector_rows import one_thread
 
 _ALONE = 50_000  # rows that are searched in less time (3 ms) than a thread may wait for its turn
@@ -145,7 +145,7 @@ class Vectors:
         """
         with self.catalog.snapshot():
             index = self._current(self._row(encoder))
-            return among(ids, self.catalog.memo(("held", encoder), lambda: np.sort(index.ids)))
+            return self._places(encoder, index, ids)[1]
 
     def rows(self, encoder: str, ids: Int64s) -> npt.NDArray[np.float32]:
         """float32 [m, d]: the vectors of scenes ``ids`` (int64 [m]), NaN where there is none.
@@ -164,13 +164,23 @@ class Vectors:
     def _taken(self, index: VectorIndex, row: EncoderRow, ids: Int64s) -> npt.NDArray[np.float32]:
         assert row.space is not None
         found = np.full((len(ids), row.space.dim), np.nan, np.float32)
-        if len(index):
-            order = self.catalog.memo(("by id", row.name), lambda: np.argsort(index.ids))
-            at = np.searchsorted(index.ids, ids, sorter=order).clip(max=len(index) - 1)
-            places = order[at]
-            there = index.ids[places] == ids
-            found[there] = index.take(places[there])
+        places, there = self._places(row.name, index, ids)
+        found[there] = index.take(places[there])
         return found
+
+    def _places(
+        self, encoder: str, index: VectorIndex, ids: Int64s
+    ) -> tuple[Int64s, npt.NDArray[np.bool_]]:
+        """Row of each scene of ``ids`` in the index, and whether it has one."""
+        if not len(index):
+            return np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
+        order = self._order(encoder, index)
+        at = np.searchsorted(index.ids, ids, sorter=order).clip(max=len(index) - 1)
+        return order[at], index.ids[order[at]] == ids
+
+    def _order(self, encoder: str, index: VectorIndex) -> Int64s:
+        """Rows of the index in ascending order of scene id."""
+        return self.catalog.memo(("by id", encoder), lambda: np.argsort(index.ids))
 
     def refresh(self) -> None:
         """Bring these files and ``tables/`` up to date with the catalog; for the one writer only.
@@ -281,8 +291,14 @@ class Vectors:
         table = self.catalog.table()
         if scope.table is not table:  # of a moment before the last write
             return scope.holds(index.ids)
-        places = self.catalog.memo(("places", row.name), lambda: table.places(index.ids))
-        return scope.allows[places]
+
+        def places() -> Int64s:  # looked up in order, neighbours share a line of the cache
+            order = self._order(row.name, index)
+            found = np.empty(len(index), np.int64)
+            found[order] = table.places(index.ids[order])
+            return found
+
+        return scope.allows[self.catalog.memo(("places", row.name), places)]
 
     def _path(self, encoder: str, digest: str) -> Path:
         return self.folder / f"{_file_name(encoder)}.{digest[:16]}{ENDING}"
