@@ -1,5 +1,6 @@
 """A run's folder: what it was made from, each row as it is done, what it came to.
 
+    CACHE/runs/KEY/items.jsonl    what is asked, with its answers: enough to read the rows
     CACHE/runs/KEY/rows.jsonl     one line an item and condition, flushed as it is done
     CACHE/runs/KEY/record.json    config, code, packages, data, machine, costs, result; at the end
 
@@ -12,12 +13,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from egorag.errors import ConfigError
+from egorag.evaluate.base import Item
+from egorag.evaluate.items import item_from_json, item_to_json
 from egorag.store.files import write_whole
 from egorag.store.ids import canonical_json
 
@@ -25,7 +28,7 @@ FORMAT = 1
 INDIFFERENT = frozenset({"cache", "fresh", "memory", "output", "rerun"})
 """Settings that no number depends on."""
 
-RECORD, ROWS = "record.json", "rows.jsonl"
+RECORD, ROWS, ITEMS = "record.json", "rows.jsonl", "items.jsonl"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ class RunFolder:
                 folder._file = file
                 yield folder
 
+    def keep(self, items: Sequence[Item]) -> None:
+        """Write what is asked, in order, whole or not at all."""
+        lines = [json.dumps(item_to_json(item), ensure_ascii=False) for item in items]
+        write_whole(self.path / ITEMS, "".join(f"{line}\n" for line in lines).encode())
+
     def put(self, condition: str, item: str, outcome: Outcome) -> None:
         """Keep one outcome."""
         assert self._file is not None
@@ -154,3 +162,21 @@ def read_rows(path: Path) -> dict[tuple[str, str], Outcome]:
     folder = RunFolder(path if path.is_dir() else path.parent)
     folder._read()
     return folder.outcomes
+
+
+def read_items(path: Path) -> list[Item]:
+    """A run's items in order; ``path`` is its folder or its record.
+
+    Raises:
+        ConfigError: there are none, as in runs of an older egorag, or they are damaged.
+    """
+    file = (path if path.is_dir() else path.parent) / ITEMS
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+        return [item_from_json(json.loads(line)) for line in lines if line]
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no {str(file)!r}: an older egorag made the run; run python -m egorag.bench again"
+        ) from None
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"cannot read the items {str(file)!r}: {error!r}") from error

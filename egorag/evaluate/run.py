@@ -97,6 +97,7 @@ def measured(
     Raises:
         ConfigError, SpaceError, ServerError: as ``Index.search`` and ``Index.ask``.
     """
+    folder.keep(items)
     rows: dict[str, list[Row]] = {}
     for name, condition in conditions.items():
         rows[name] = []
@@ -187,12 +188,12 @@ class Session:
 
     def of_hits(self, item: Item, hits: Sequence[Hit]) -> Measured:
         """What a ranking of scenes is worth for the item."""
+        right = self.grades(item)
         if self.dataset.kind == "moments":
             values = of_moments(hits, item.relevant)
         else:
-            right = self.grades(item)
             values = of_ranking(hits, right, self.asking.k) if right else {}
-        return values, {"hits": [hit.to_json() for hit in hits]}
+        return values, {"hits": _graded(hits, right), "relevant": len(right)}
 
     def _rank(self, item: Item) -> Measured:
         return self.of_hits(item, self.search(item))
@@ -218,7 +219,8 @@ class Session:
             values["used"] = float(any(self._there(c, item) for c in answer.citations))
             if read:
                 values["accuracy|evidence"] = values["accuracy"]
-        return values, answer.to_json()
+        found = {"evidence": _graded(answer.evidence, right), "relevant": len(right)}
+        return values, {**answer.to_json(), **found}
 
     def _there(self, citation: Citation, item: Item) -> bool:
         """Whether a citation touches a stretch with the answer."""
@@ -233,3 +235,8 @@ class Session:
         scenes = self.scenes[name]
         cuts = [to_seconds(scene.span.start) for scene in scenes]
         return of_cuts(scenes, item, self.asking.tolerance), {"starts": cuts}
+
+
+def _graded(hits: Sequence[Hit], right: Mapping[int, float]) -> list[dict[str, Any]]:
+    """Hits as plain data, each with its grade."""
+    return [{**hit.to_json(), "grade": right.get(hit.scene.id, 0.0)} for hit in hits]

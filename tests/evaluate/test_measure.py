@@ -14,7 +14,7 @@ from egorag.evaluate import controls
 from egorag.evaluate.base import Dataset, Item, Media, Relevant
 from egorag.evaluate.compare import comparisons
 from egorag.evaluate.measure import measure
-from egorag.evaluate.record import Identity, Outcome, RunFolder, read_record, read_rows
+from egorag.evaluate.record import Identity, Outcome, RunFolder, read_items, read_record, read_rows
 from egorag.evaluate.rerun import _rows_differ
 from egorag.evaluate.score import Row
 from egorag.spans import Span
@@ -218,3 +218,21 @@ def test_the_record_tells_what_the_numbers_are_of(run):
     assert record["environment"]["packages"]["numpy"] == np.__version__
     assert record["cost"]["peak_memory_bytes"] > 1e7
     assert json.dumps(record)
+
+
+def test_rows_tell_which_hits_are_right_and_how_many_there_are(run):
+    done = run(dataset("retrieval"))
+    items = {item.id: item for item in read_items(done.record)}
+    assert tuple(items.values()) == QUESTIONS
+    for (condition, id), row in read_rows(done.record).items():
+        graded = [hit["grade"] > 0 for hit in row.output["hits"]]
+        assert row.output["relevant"] == 1, condition
+        assert row.values["recall@5"] == sum(graded[:5]), (condition, id)
+
+
+def test_rows_of_answers_tell_which_evidence_is_right(run):
+    rows = read_rows(run(dataset()).record)
+    for (condition, _), row in rows.items():
+        if "evidence" in row.values:
+            assert row.values["evidence"] == any(h["grade"] for h in row.output["evidence"])
+            assert row.output["relevant"] == 1, condition
