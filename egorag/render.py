@@ -24,7 +24,10 @@ def hits_text(hits: Sequence[Hit]) -> str:
             f"  [{LEVELS[hit.scene.level]}]"
         )
         parts = ", ".join(f"{n} #{p.rank} ({p.score:.3f})" for n, p in hit.parts.items())
-        lines.append(f"    score {hit.score:.4f}: {parts}")
+        as_form = f", as {hit.form}" if hit.form else ""
+        focus = hit.focus
+        best = f", best at {clock(focus.start)} - {clock(focus.end)}" if focus else ""
+        lines.append(f"    score {hit.score:.4f}: {parts}{as_form}{best}")
         if hit.text:
             lines.append(f"    {' '.join(hit.text.split())}")
         if hit.similar:

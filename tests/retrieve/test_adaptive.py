@@ -105,7 +105,7 @@ def test_encoders_of_pictures_and_sound_find_what_is_seen_and_heard(make_index, 
 videos = st.lists(st.lists(phrases, min_size=1, max_size=9), min_size=1, max_size=3)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=videos, question=phrases, k=st.integers(1, 12), widest=st.sampled_from(LEVELS))
 def test_against_its_definition(make_index, texts, question, k, widest):
     toy = make_index()
@@ -153,7 +153,7 @@ def test_against_its_definition(make_index, texts, question, k, widest):
         assert {h.scene.level for h in hits} == {0}
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     past=st.lists(phrases, min_size=2, max_size=7),
     poison=st.lists(phrases, min_size=1, max_size=7),

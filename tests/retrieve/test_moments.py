@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from egorag.fuse.rrf import ReciprocalRank
+from egorag.render import hits_text
 from egorag.retrieve.adaptive import Adaptive
 from egorag.retrieve.collapsed import Collapsed
 from egorag.retrieve.flat import Flat
@@ -67,6 +68,7 @@ def test_a_scene_is_found_by_its_best_moment_and_tells_where_it_is(fine_index):
     ]
     assert hits[0].parts["fine"].score == pytest.approx(1, abs=0.1)
     assert hits[0].to_json()["focus"] == [2.0, 4.0]
+    assert "best at 0:02 - 0:04" in hits_text(hits).replace(".000", "")
     # An encoder of scenes alone tells no focus; neither does a query that moments cannot take.
     assert {h.focus for h in search(toy, Query("knife"), without=["fine"])} == {None}
     mute = fine_index({"v": (["milk"], SHOWN)}, takes="image")
@@ -79,7 +81,7 @@ def test_a_scene_is_found_by_its_best_moment_and_tells_where_it_is(fine_index):
 moments = st.lists(st.sampled_from(WORDS), min_size=1, max_size=13)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     shown=moments,
     question=st.sampled_from(WORDS),
@@ -120,7 +122,7 @@ def test_against_brute_force(fine_index, shown, question, until, after, reach, l
             assert scores[best] == pytest.approx(expected[hit.scene.id], abs=1e-6)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     past=moments,
     poison=st.lists(st.sampled_from(WORDS), min_size=4, max_size=9),

@@ -59,7 +59,7 @@ def test_every_strategy_is_built_by_its_config(name):
     assert (built.neighbours, built.tokens, built.seconds) == (2, 500, None)
 
 
-@settings(max_examples=15, **SLOW)
+@settings(max_examples=8, **SLOW)
 @given(texts=videos)
 def test_parents_by_time_are_those_of_the_catalog(make_index, texts):
     catalog = filled(make_index, texts).folder.catalog
@@ -71,7 +71,7 @@ def test_parents_by_time_are_those_of_the_catalog(make_index, texts):
         assert len(line(row[scene.id], above)) == len(LEVELS) - scene.level
 
 
-@settings(max_examples=20, **SLOW)
+@settings(max_examples=10, **SLOW)
 @given(texts=videos, strategy=strategies, question=phrases, k=st.integers(1, 12))
 def test_as_many_as_there_are_each_once_best_first(make_index, texts, strategy, question, k):
     toy = filled(make_index, texts)
@@ -85,7 +85,7 @@ def test_as_many_as_there_are_each_once_best_first(make_index, texts, strategy, 
         assert {hit.scene.level for hit in hits} == {0}
 
 
-@settings(max_examples=20, **SLOW)
+@settings(max_examples=10, **SLOW)
 @given(texts=videos, question=phrases, k=st.integers(1, 12))
 def test_collapsed_against_its_definition(make_index, texts, question, k):
     """All levels ranked as one list; of two nested scenes one is kept."""
@@ -123,7 +123,7 @@ def test_a_good_event_lifts_its_best_scene(make_index):
     assert best.scene.level > 0 and hits[0].score == best.score
 
 
-@settings(max_examples=15, **SLOW)
+@settings(max_examples=8, **SLOW)
 @given(texts=videos, question=phrases)
 def test_top_down_with_wide_beams_is_the_mean_along_the_path(make_index, texts, question):
     """Against a search of each level by itself: half its own, a quarter event, a quarter video."""
@@ -177,7 +177,7 @@ def test_scenes_of_an_event_that_is_not_over_are_found(make_index):
     assert len(before) == 3 and len(after) == 5
 
 
-@settings(max_examples=25, **SLOW)
+@settings(max_examples=12, **SLOW)
 @given(
     past=st.lists(phrases, min_size=1, max_size=7),
     poison=st.lists(phrases, min_size=1, max_size=7),
