@@ -54,7 +54,8 @@ def run(settings: dict[str, Any]) -> Result:
         "left_out": left_out,
         "notes": notes,
     }
-    return Result(data, "\n".join([hits_text(found), *left_out_text(left_out), *notes]))
+    told = [*found.plan.told(), hits_text(found), *left_out_text(left_out), *notes]
+    return Result(data, "\n".join(told))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,15 @@ from typing import TypedDict, overload
 from egorag.fuse.base import Fuser
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.plan.base import Literal, Plan, Planner
+from egorag.plan.carry import carry
 from egorag.rerank.base import Reranker, Selector, Top, Unchanged
 from egorag.retrieve.base import Cost, Strategy
 from egorag.retrieve.flat import Flat
 from egorag.retrieve.retriever import Retriever
 from egorag.types import Hit, Query
+
+DEEPEST = 10_000
+"""Hits that are looked through at most for those that a plan allows."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,13 @@ class Search:
         Raises:
             ConfigError, SpaceError: as ``Retriever.search``.
         """
-        plan = self.methods.planner.plan(query, self.retriever.folder.catalog)
-        hits, notes = self.noted(plan.query, k)
-        return Found(tuple(hits), plan, (*plan.notes, *notes))
+        folder = self.retriever.folder
+        reading = self.methods.planner.read(query, folder.catalog)
+        if all(want.plain for want in reading.wants):
+            hits, notes = self.noted(query, k)
+            return Found(tuple(hits), Plan(reading.by, query), (*reading.notes, *notes))
+        hits, plan = carry(reading, query, k, folder, self._some)
+        return Found(tuple(hits), plan, plan.notes)
 
     def hits(self, query: Query, k: int) -> list[Hit]:
         """The best ``k`` scenes for the query as it stands, without a plan."""
@@ -85,10 +93,26 @@ class Search:
 
     def noted(self, query: Query, k: int) -> tuple[list[Hit], tuple[str, ...]]:
         """As ``hits``, and what went otherwise than asked."""
+        return self._some(query, k)
+
+    def _some(
+        self, query: Query, k: int, among: frozenset[int] | None = None, chosen: bool = True
+    ) -> tuple[list[Hit], tuple[str, ...]]:
+        """As ``noted``, of the scenes with these ids if any are given; where not ``chosen``,
+        without the selector, which would leave out what is to be counted or put in order."""
         methods, folder = self.methods, self.retriever.folder
-        pool = max(k, methods.reranker.depth, methods.selector.depth)
-        found = methods.strategy.find(query, self.retriever, pool)
+        pool = asked = max(k, methods.reranker.depth, methods.selector.depth if chosen else 0)
+        found = methods.strategy.find(query, self.retriever, asked)
+        while among is not None:
+            kept = [hit for hit in found if hit.scene.id in among]
+            if len(kept) >= pool or len(found) < asked or asked >= DEEPEST:
+                found = kept[:pool]
+                break
+            asked *= 4
+            found = methods.strategy.find(query, self.retriever, asked)
         looked = methods.reranker.rerank(query, found, folder)
+        if not chosen:
+            return looked.hits[:k], looked.notes
         return methods.selector.select(query, looked.hits, folder, k), looked.notes
 
     def evidence(self, found: Found, cost: Cost) -> Found:
