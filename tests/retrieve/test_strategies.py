@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from egorag import config, registry
+from egorag.fuse.early import Concatenated, Whitened
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.fuse.weighted import WeightedScores
+from egorag.retrieve.adaptive import Adaptive
 from egorag.retrieve.collapsed import Collapsed
 from egorag.retrieve.flat import Flat
 from egorag.retrieve.levels import line, parents
@@ -207,3 +209,18 @@ def test_no_strategy_shows_what_is_after_the_cut_off(
         assert hits
         results.append(([h.to_json() for h in hits], [h.to_json() for h in found], notes))
     assert results[0] == results[1]
+
+
+def test_an_index_with_nothing_in_it_or_with_words_alone(make_index):
+    empty, toy = make_index(), make_index()
+    toy.add("v", *said(["knife", "milk"]))
+    by_words = Retriever(toy.folder, {}, ReciprocalRank())
+    for strategy in (Flat(neighbours=1), Collapsed(), TopDown(), Adaptive()):
+        assert strategy.find(Query("knife"), retriever(empty), 3) == []
+        assert strategy.find(Query("helicopter"), by_words, 3) == []
+        hits = strategy.find(Query("knife"), by_words, 3)
+        assert hits[0].text == "knife" and hits[0].scene.level == 0
+    for fuser in (Concatenated(), Whitened()):
+        assert retriever(empty, fuser).search(Query("knife")) == []
+        assert [h.text for h in retriever(toy, fuser).search(Query("knife"), 1)] == ["knife"]
+        assert set(Retriever(toy.folder, {}, fuser).search(Query("knife"))[0].parts) == {"bm25"}
