@@ -131,6 +131,23 @@ def telling(text: str) -> frozenset[str]:
     return words - _light()
 
 
+_ASKS = re.compile(
+    r"\W*(?:(?:\w+\s+)?(?:what|who|whom|where|which|how|when)\b"
+    r"|(?:did|does|do|was|were|is|are|has|have|had|can|could|show|find|tell|list|count)\b)",
+    re.I,
+)
+
+
+def asks(text: str) -> bool:
+    """Whether ``text`` is a question or a request. A statement describes one moment: "she talks
+    while driving" is a single thing to look for.
+
+    >>> asks("In which bowl?"), asks("show me the bowl"), asks("a woman is talking")
+    (True, True, False)
+    """
+    return text.rstrip().endswith("?") or bool(_ASKS.match(text))
+
+
 @functools.cache
 def _light() -> frozenset[str]:
     return content_words([_LIGHT])[0]

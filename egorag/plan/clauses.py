@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from egorag.plan.asked import Relation, Want, mask, telling, without
+from egorag.plan.asked import Relation, Want, asks, mask, telling, without
 from egorag.plan.room import Room
 from egorag.plan.times import STARTS, UNIT, N, number, seconds, take_times
 
@@ -38,7 +38,6 @@ _RELATION = re.compile(
 _QUESTION = (
     r"(?:what|who|whom|where|which|how|did|does|do|was|were|is|are|has|have|had|show|find)\b"
 )
-_ASKS = re.compile(rf"(?:\w+\s+)?{_QUESTION}", re.I)
 
 _NTH = (
     *("first", "second", "third", "fourth", "fifth"),
@@ -112,6 +111,9 @@ def _relation(
         fronted = not re.search(r"\w", before)
         if fronted:
             before, thing = _fronted(kind, thing)
+        # A thing that another one lies beside is no question, but part of one.
+        if nested == NESTED and not asks(before if fronted else text):
+            continue
         thing = thing.strip(" ,?.!;")
         if not _relates(kind, before, thing, fronted):
             continue
@@ -155,7 +157,7 @@ def _relates(kind: str, main: str, thing: str, fronted: bool) -> bool:
     following = re.match(r"[\w'’-]+", thing.lower())
     if following and following[0] in (words[-1], "and", "or"):  # year after year
         return False
-    return kind != "when" or (len(words) > 1 and bool(_ASKS.match(main)))
+    return kind != "when" or len(words) > 1
 
 
 def _while_nth(
@@ -177,7 +179,7 @@ def _while_nth(
 def _order(text: str) -> tuple[str, int | None]:
     for pattern in (_ORDER, _DID, _END):
         found = pattern.search(mask(text))
-        if found is None or (pattern is _END and not _ASKS.match(text.lstrip())):
+        if found is None or (pattern is _END and not asks(text)):
             continue
         start = found.end("start") if "start" in found.groupdict() else found.start()
         return without(text, start, found.end()), _place(found["nth"])

@@ -19,7 +19,9 @@ LONGEST = 2000
 @dataclass(frozen=True)
 class Rules(Limits):
     """English turns of phrase: quotes, "after/before/while X", first/last/nth, how often, times in
-    the video and on the calendar, who said it. What none of them fits is searched as it stands.
+    the video and on the calendar, who said it. What none of them fits is searched as it stands,
+    and so are statements with a relation in them ("she talks while driving"): they describe one
+    moment.
     """
 
     def read(self, query: Query, catalog: Catalog) -> Reading:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from egorag.plan.asked import When, Windows, mask, without
+from egorag.plan.asked import When, Windows, asks, mask, without
 from egorag.plan.room import Room
 from egorag.terminal import plain
 
@@ -89,6 +89,8 @@ def take_times(text: str, room: Callable[[], Room]) -> tuple[str, tuple[When, ..
         (_SIDE, _read_side),
         (_DAILY, _read_daily),
     ):
+        if pattern == _DAILY and not asks(text):  # "a street at night" describes a picture
+            continue
         place = 0
         while found := re.compile(rf"(?<![\w-])(?:{pattern}){_END}", re.I).search(
             mask(text), place

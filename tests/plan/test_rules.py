@@ -70,6 +70,10 @@ def day(make_index):
         "the second hand of the clock",
         'the day after the milk "unpaired',
         "at last the fridge",
+        "a woman is talking while she cuts bread",
+        "While a man cuts bread, his wife takes the milk.",
+        "take the milk before closing the fridge",
+        "bread on the street at night",
     ],
 )
 def test_words_that_only_look_like_a_plan_stay_words(day, text):
