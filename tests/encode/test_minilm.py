@@ -193,3 +193,16 @@ def test_the_committed_graph_is_what_its_source_builds() -> None:
     onnx = pytest.importorskip("onnx")
     committed = onnx.load_model(bert_onnx.GRAPH, load_external_data=False)
     assert committed == bert_onnx.build()
+
+
+def test_a_vector_does_not_depend_on_its_neighbours(minilm: MiniLM) -> None:
+    """To the last bit, or a scene after the cut-off could show in one before it."""
+    texts = ["the knife", "the red knife lies on the board", "a dog", "open the fridge " * 90]
+    alone = [minilm.embed_texts([text])[0] for text in texts]
+    together = minilm.embed_texts([*texts, "poison", *reversed(texts)])
+    for row, vector in zip(together, alone, strict=False):
+        assert (row == vector).all()
+    others = MiniLM(threads=3)
+    others.setup()
+    assert (others.embed_texts(texts) == np.stack(alone)).all()
+    others.close()
