@@ -389,8 +389,8 @@ class Index:
     def _retriever(
         self, encoders: Mapping[str, Any], without: Sequence[str], fuser: Fuser | None = None
     ) -> Retriever:
-        from egorag.fuse.rrf import ReciprocalRank
+        from egorag.fuse.weighted import WeightedScores
         from egorag.retrieve.retriever import Retriever
 
-        by = fuser if fuser is not None else ReciprocalRank()
+        by = fuser if fuser is not None else WeightedScores()
         return Retriever(self.folder, encoders, by, without=without, bridges=self._bridges)

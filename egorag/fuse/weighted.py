@@ -25,13 +25,13 @@ class WeightedScores:
     Renda and Straccia, "Web metasearch: rank vs. score based rank aggregation methods" (2003).
 
     Attributes:
-        normalise: ``z`` (standard deviations above the mean), ``minmax`` (lowest 0, highest 1), or
+        normalise: ``minmax`` (lowest 0, highest 1), ``z`` (standard deviations above the mean), or
             ``rank`` (share of the others it beats; only the order counts, as in Borda's count).
         weights: factor by ranking name (an encoder's name, or ``bm25``), >= 0; 1 where not given,
             0 leaves the ranking out.
     """
 
-    normalise: str = "z"
+    normalise: str = "minmax"
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

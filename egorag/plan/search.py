@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict, overload
 
 from egorag.fuse.base import Fuser
-from egorag.fuse.rrf import ReciprocalRank
+from egorag.fuse.weighted import WeightedScores
 from egorag.plan.base import Literal, Plan, Planner
 from egorag.plan.carry import carry
 from egorag.rerank.base import Reranker, Selector, Top, Unchanged
@@ -24,7 +24,7 @@ DEEPEST = 10_000
 class Methods:
     """How a query is searched; the defaults are those of ``configs/search.yaml``."""
 
-    fuser: Fuser = field(default_factory=ReciprocalRank)
+    fuser: Fuser = field(default_factory=WeightedScores)
     strategy: Strategy = field(default_factory=Flat)
     reranker: Reranker = field(default_factory=Unchanged)
     selector: Selector = field(default_factory=Top)
@@ -64,6 +64,11 @@ class Found(Sequence[Hit]):
 
     def __len__(self) -> int:
         return len(self.hits)
+
+    def _repr_html_(self) -> str:
+        from egorag.tables import hits_html
+
+        return hits_html(self.hits, (*self.plan.told(), *self.notes))
 
 
 @dataclass(frozen=True, eq=False)

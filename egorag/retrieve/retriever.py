@@ -51,7 +51,7 @@ class Retriever:
         folder: IndexFolder,
         encoders: Mapping[str, Encoder],
         fuser: Fuser,
-        depth: int = 100,
+        depth: int = 300,
         without: Collection[str] = (),
         bridges: Mapping[str, Bridge] | None = None,
     ) -> None:

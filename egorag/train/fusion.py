@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from egorag.fuse.base import Ranking
 from egorag.fuse.pool import SCALES, Pool
-from egorag.fuse.rrf import ReciprocalRank
+from egorag.fuse.weighted import WeightedScores
 from egorag.metrics.intervals import clustered
 from egorag.metrics.ranking import ndcg
 
@@ -95,8 +95,8 @@ def fit(examples: Sequence[Example], fitting: Fitting) -> Fitted:
         learned[rest] = table.scores(*chosen)[rest]
         folds.append(table.weights(*chosen))
     every = table.climb(np.arange(len(examples)), fitting.rounds)
-    plain = ReciprocalRank()
-    rrf = np.array(
+    plain = WeightedScores()
+    unfitted = np.array(
         [ndcg([f.id for f in plain.fuse(e.rankings)], e.grades, fitting.k) for e in examples]
     )
     queries = [example.query for example in examples]
@@ -106,7 +106,7 @@ def fit(examples: Sequence[Example], fitting: Fitting) -> Fitted:
             lambda rows: float(values[rows].mean()), queries, seed=fitting.seed
         ).to_json()
 
-    measured = {"learned": learned, "rrf": rrf, "difference": learned - rrf}
+    measured = {"learned": learned, "weighted": unfitted, "difference": learned - unfitted}
     scores = {name: interval(values) for name, values in measured.items()}
     scores["on_what_it_was_fitted_on"] = {"value": float(table.scores(*every).mean())}
     return Fitted(table.weights(*every), tuple(folds), {f"ndcg@{fitting.k}": scores})

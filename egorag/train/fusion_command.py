@@ -165,12 +165,12 @@ def _told(to: Path, card: Mapping[str, Any], weights: Mapping[str, float]) -> st
         f"{on['queries']} queries; {on['without_answer']} have no answer in this index",
         f"on queries not fitted on ({card['settings']['folds']} folds), 95 % intervals:",
     ]
-    for name in ("learned", "rrf", "difference"):
+    for name in ("learned", "weighted", "difference"):
         one = scores[name]
         lines.append(
             f"  {metric} {name}: {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
         )
     if scores["difference"]["low"] <= 0:
-        lines.append("not surely better than fuser=rrf, which needs no fitting")
+        lines.append("not surely better than fuser=weighted, which needs no fitting")
     lines.append(f"Search with it: fuser=learned fuser.card={to}")
     return "\n".join(lines)

@@ -71,5 +71,5 @@ class LearnedWeights:
         return ConfigError(
             f"fuser.card={self.card} {why}, and this search has {', '.join(sorted(names))}; its "
             f"weights hold for {', '.join(self.weighted.weights)} of a query by text. Choose the "
-            "same (without=[...]), fit anew (python -m egorag.train fusion), or take fuser=rrf"
+            "same (without=[...]), fit anew (python -m egorag.train fusion), or take fuser=weighted"
         )

@@ -30,7 +30,7 @@ def fusers(tmp_path_factory):
     )
     variants = {
         "rrf": ["fuser.fair=false"],
-        "weighted": ["fuser.normalise=minmax", "fuser.normalise=rank"],
+        "weighted": ["fuser.normalise=z", "fuser.normalise=rank"],
         "concatenated": [f"fuser.missing={missing}" for missing in MISSING[1:]],
         "whitened": [f"fuser.missing={missing}" for missing in MISSING[1:]],
     }

@@ -13,7 +13,6 @@ import egorag
 from egorag import config
 from egorag.errors import ConfigError, StoreError
 from egorag.fuse.base import Covered
-from egorag.fuse.rrf import ReciprocalRank
 from egorag.fuse.weighted import WeightedScores
 from egorag.metrics.ranking import ndcg
 from egorag.spans import Span
@@ -64,19 +63,19 @@ def test_the_table_scores_what_the_fuser_does(normalise):
         assert table.scores(normalise, weights).tolist() == pytest.approx(expected)
 
 
-def test_a_planted_skill_is_found_and_beats_ranks_on_queries_not_seen():
+def test_a_planted_skill_is_found_and_beats_equal_weights_on_queries_not_seen():
     given_examples = examples(60, {"blind": 0.0, "deaf": 0.0, "sharp": 4.0})
     fitted = fit(given_examples, Fitting(folds=3))
     assert fitted.chosen.weights["sharp"] == 1
     assert max(fitted.chosen.weights["blind"], fitted.chosen.weights["deaf"]) <= 0.25
     told = fitted.scores["ndcg@10"]
     assert told["difference"]["low"] > 0.05
-    assert told["learned"]["value"] - told["rrf"]["value"] == pytest.approx(
+    assert told["learned"]["value"] - told["weighted"]["value"] == pytest.approx(
         told["difference"]["value"]
     )
-    plain = [[f.id for f in ReciprocalRank().fuse(e.rankings)] for e in given_examples]
+    plain = [[f.id for f in WeightedScores().fuse(e.rankings)] for e in given_examples]
     expected = [ndcg(o, e.grades, 10) for o, e in zip(plain, given_examples, strict=True)]
-    assert told["rrf"]["value"] == pytest.approx(np.mean(expected))
+    assert told["weighted"]["value"] == pytest.approx(np.mean(expected))
     assert len(fitted.folds) == 3 and all(f.weights["sharp"] == 1 for f in fitted.folds)
 
 
@@ -244,8 +243,8 @@ def test_the_same_training_writes_the_same_bytes_and_tells_what_it_found(kitchen
     for name in (CARD, WEIGHTS):
         assert (again / name).read_bytes() == (trained / name).read_bytes()
     assert "25 queries; 0 have no answer" in told
-    assert "ndcg@10 rrf" in told and f"fuser=learned fuser.card={again}" in told
-    assert "not surely better than fuser=rrf" in told  # words alone find them all
+    assert "ndcg@10 weighted" in told and f"fuser=learned fuser.card={again}" in told
+    assert "not surely better than fuser=weighted" in told  # words alone find them all
 
 
 def test_rankings_that_are_not_those_fitted_are_refused(trained, tmp_path):
