@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -30,9 +30,25 @@ class Result:
 
 Command = Callable[[dict[str, Any]], Result]
 
+Job = tuple[tuple[str, ...], dict[str, Any]]
+"""One job of a sweep: its overrides and its settings."""
 
-def main(name: str, about: str, run: Command, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run command ``name`` (its config is ``configs/NAME.yaml``) and exit."""
+Sweep = Callable[[Sequence[Job]], Iterator[Result]]
+"""Runs the jobs of a sweep in the order that suits it; a result is written when it is there."""
+
+
+def main(
+    name: str,
+    about: str,
+    run: Command,
+    arguments: Sequence[str] | None = None,
+    sweep: Sweep | None = None,
+) -> NoReturn:
+    """Run command ``name`` (its config is ``configs/NAME.yaml``) and exit.
+
+    Args:
+        sweep: runs what ``-m`` makes of the arguments; one job after the other unless given.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = lambda message, *_: tell(f"egorag {name}: {message}")
     try:
@@ -40,7 +56,7 @@ def main(name: str, about: str, run: Command, arguments: Sequence[str] | None = 
             _write(_help(name, about))
             code = 0
         elif any(argument.startswith("-") for argument in given):
-            code = _through_hydra(name, given, run)
+            code = _through_hydra(name, given, run, sweep)
         else:
             code = _once(config.compose(name, given), run)
     except EgoragError as error:
@@ -57,7 +73,10 @@ def main(name: str, about: str, run: Command, arguments: Sequence[str] | None = 
 
 
 def _once(settings: dict[str, Any], run: Command) -> int:
-    result = run(settings)
+    return _tell(run(settings), settings)
+
+
+def _tell(result: Result, settings: dict[str, Any]) -> int:
     if settings["output"] == "json":
         _write(json.dumps(result.data, ensure_ascii=False, allow_nan=False))
     else:
@@ -65,7 +84,7 @@ def _once(settings: dict[str, Any], run: Command) -> int:
     return result.exit_code
 
 
-def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
+def _through_hydra(name: str, given: Sequence[str], run: Command, sweep: Sweep | None) -> int:
     """Hydra's own flags (-m, --cfg, --info, ...): its application, our run."""
     flags = [a for a in given if a.startswith("-")]
     config.check_keys(name, given)
@@ -73,16 +92,27 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     codes = [0]
+    jobs: list[Job] = []
+    sweeps = sweep is not None and bool({"-m", "--multirun"} & set(flags))
+    if sweeps and any(a.lstrip("+").startswith("hydra/launcher=") for a in given):
+        raise ConfigError(
+            f"{name} starts the jobs of a sweep itself, so hydra/launcher has no use; for several "
+            "at a time run the same command in several terminals: each takes what no other is at"
+        )
 
     swept = config.swept_encoders(overrides)
 
     def job(composed: Any) -> None:
-        settings = config.finish(name, composed, free)
-        codes.append(_once(config.of_this_job(settings, swept), run))
+        settings = config.of_this_job(config.finish(name, composed, free), swept)
+        if sweeps:
+            jobs.append((tuple(HydraConfig.get().overrides.task), settings))
+        else:
+            codes.append(_once(settings, run))
 
     plain = [o for o in overrides if o not in flags]
     sys.argv = [f"egorag.{name}", *flags, *plain, *config.search_path_override()]
@@ -92,6 +122,8 @@ def _through_hydra(name: str, given: Sequence[str], run: Command) -> int:
         hydra.main(version_base="1.3", config_path=folder, config_name=file)(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(config.one_line(error)) from error
+    if sweep is not None and jobs:
+        codes += [_tell(result, jobs[0][1]) for result in sweep(jobs)]
     return max(codes)
 
 

@@ -23,6 +23,17 @@ from egorag.types import Hit
 MAIN = "main"
 """The condition that is measured for its own sake."""
 
+SEARCHING = frozenset({"fuser", "strategy", "reranker", "selector", "planner", "without"})
+"""Settings of how an index is searched."""
+
+UNTOUCHED = {
+    **dict.fromkeys(
+        ("random", "bm25", "majority", "longest", "shortest"), SEARCHING | {"answerer"}
+    ),
+    **dict.fromkeys(("blind", "oracle"), SEARCHING),
+}
+"""Settings that a control does not depend on: runs that differ in no others share its rows."""
+
 
 def conditions(session: Session, items: Sequence[Item], seed: int) -> dict[str, Condition]:
     """The run itself, then its controls, by name."""
@@ -32,7 +43,7 @@ def conditions(session: Session, items: Sequence[Item], seed: int) -> dict[str, 
         found["random"] = lambda item: _random(session, item, seed)
         dense = [row.name for row in session.index.folder.catalog.encoders().values() if row.space]
         if dense:
-            found["bm25"] = lambda item: session.of_hits(item, session.search(item, without=dense))
+            found["bm25"] = lambda item: _words(session, item, dense)
     if kind == "choice":
         if any(item.choices for item in items):
             found["majority"] = _rule(_majority(items))
@@ -55,6 +66,13 @@ def _random(session: Session, item: Item, seed: int) -> Measured:
     dice = np.random.default_rng(int.from_bytes(digits))
     drawn = dice.permutation(ids)[: session.asking.k].tolist()
     return session.of_hits(item, _hits(session, drawn))
+
+
+def _words(session: Session, item: Item, dense: Sequence[str]) -> Measured:
+    """BM25 as it is: without the encoders, and without what else the run adds to a search."""
+    plain = {name: of for name, of in session.limits(item).items() if name not in SEARCHING}
+    hits = session.index.search(item.text, level=session.asking.level, without=dense, **plain)
+    return session.of_hits(item, hits)
 
 
 def _hits(session: Session, ids: Sequence[int]) -> list[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from egorag.errors import MediaError
 from egorag.evaluate.base import Media
+from egorag.evaluate.record import locked
 from egorag.media.entry import Input
 from egorag.media.textlines import text_input
 from egorag.pipeline.progress import Observer
@@ -29,16 +31,23 @@ class Corpus:
         ids: video id by name in the annotations.
         failed: why a video could not be indexed, by name.
         built: whether this call made it; False where it was there.
+        seconds: making it took; of a run that was killed on the way, what came after.
     """
 
     index: Path
     ids: Mapping[str, str]
     failed: Mapping[str, str]
     built: bool
+    seconds: float = 0.0
 
 
 def corpus(
-    media: Sequence[Media], settings: Mapping[str, Any], cache: Path, watch: Observer
+    media: Sequence[Media],
+    settings: Mapping[str, Any],
+    cache: Path,
+    watch: Observer,
+    *,
+    wait: bool = True,
 ) -> Corpus:
     """Index the media that are here, or find the index that holds just them.
 
@@ -48,13 +57,14 @@ def corpus(
 
     Args:
         settings: the composed config of ``bench``.
+        wait: for another process that is indexing under ``cache``.
 
     Raises:
+        BusyError: there is one, and no waiting.
+        StoreError: ``cache`` cannot be written.
         MediaError: not one could be indexed.
         SetupError: an encoder cannot run here.
     """
-    from filelock import FileLock
-
     from egorag.pipeline.build import build_from
     from egorag.pipeline.prepare import prepare
     from egorag.pipeline.recipe import Recipe
@@ -69,12 +79,13 @@ def corpus(
     }
     key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
     folder, done = cache / "indexes" / key, cache / "indexes" / f"{key}.json"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if done.is_file():
+        return _known(folder, done)
     # One for all: two that index at once would both make what they share.
-    with FileLock(cache / "indexes" / "lock"):
+    with locked(cache / "indexes" / "lock", wait=wait):
         if done.is_file():
-            kept = json.loads(done.read_text(encoding="utf-8"))
-            return Corpus(folder, kept["ids"], kept["failed"], built=False)
+            return _known(folder, done)
+        began = time.monotonic()
         inputs = [_input(one) for one in there]
         given = {name: settings[name] for name in INDEX_KEYS}
         given |= {"index": str(folder), "artifacts": str(cache / "artifacts")}
@@ -88,8 +99,15 @@ def corpus(
         if not ids:
             reasons = "; ".join(f"{name}: {why}" for name, why in list(failed.items())[:5])
             raise MediaError(f"none of {len(failed)} videos could be indexed: {reasons}")
-        write_whole(done, json.dumps({"ids": ids, "failed": failed}).encode())
-    return Corpus(folder, ids, failed, built=True)
+        seconds = time.monotonic() - began
+        told = {"ids": ids, "failed": failed, "seconds": seconds}
+        write_whole(done, json.dumps(told).encode())
+    return Corpus(folder, ids, failed, True, seconds)
+
+
+def _known(folder: Path, done: Path) -> Corpus:
+    kept = json.loads(done.read_text(encoding="utf-8"))
+    return Corpus(folder, kept["ids"], kept["failed"], False, kept["seconds"])
 
 
 def _identity(one: Media) -> list[Any]:

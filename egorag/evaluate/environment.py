@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import platform
+import subprocess
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
@@ -35,6 +36,28 @@ def code() -> str:
     return hasher.hexdigest()[:32]
 
 
+@functools.cache
+def revision() -> dict[str, Any] | None:
+    """The commit of the checkout that egorag runs from, and whether files of it were changed since;
+    None where it is no checkout, or git is not there."""
+    root = Path(egorag.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--", "egorag", "configs")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "changed": bool(changed)}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.strip()
+
+
+@functools.cache
 def packages() -> dict[str, str]:
     """Version of every installed package by name."""
     found = {

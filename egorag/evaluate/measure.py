@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from egorag.evaluate import told
 from egorag.evaluate.base import Dataset, Item
 from egorag.evaluate.compare import comparisons
 from egorag.evaluate.controls import MAIN as OWN
-from egorag.evaluate.controls import conditions
+from egorag.evaluate.controls import UNTOUCHED, conditions
 from egorag.evaluate.corpus import Corpus, corpus
-from egorag.evaluate.environment import code, environment, peak_memory
+from egorag.evaluate.environment import code, environment, peak_memory, revision
 from egorag.evaluate.record import Identity, RunFolder
 from egorag.evaluate.run import MAIN, Asking, Run, Session, measured, ready
 from egorag.evaluate.score import Row, summarise
-from egorag.pipeline.progress import Bars
+from egorag.pipeline.progress import Bars, Observer, Silent
 
 
 @dataclass(frozen=True)
@@ -31,40 +31,70 @@ class Measurement:
     Attributes:
         result: the numbers and what they are of; equal runs have equal ones.
         record: where the rest is told: config, versions, costs.
+        rows: one an item, by condition: ``main``, then its controls.
     """
 
     result: dict[str, Any]
     record: Path
+    rows: Mapping[str, Sequence[Row]]
+
+
+def bench(*overrides: str) -> Measurement:
+    """``python -m egorag.bench`` from Python: ``bench("benchmark.videos=8", "fuser=weighted")``.
+
+    Raises:
+        ConfigError: wrong overrides, annotations that cannot be read, and as ``measure``.
+        EgoragError: as ``measure``.
+    """
+    settings = config.compose("bench", overrides)
+    dataset = registry.build("benchmarks", "benchmark", settings["benchmark"]).read()
+    folder = Path(settings["cache"]) / "runs"
+    return measure(dataset, settings, folder, fresh=settings["fresh"], quiet=True)
 
 
 def measure(
-    dataset: Dataset, settings: Mapping[str, Any], runs: Path, *, fresh: bool = False
+    dataset: Dataset,
+    settings: Mapping[str, Any],
+    runs: Path,
+    *,
+    fresh: bool = False,
+    quiet: bool = False,
+    wait: bool = True,
 ) -> Measurement:
     """Run a dataset by the composed settings of ``bench``.
 
     Args:
         runs: holds the run's folder; what an interrupted run did is taken over.
         fresh: ask everything again.
+        quiet: show no progress.
+        wait: for another process that is at the same run or index.
 
     Raises:
-        ConfigError: the benchmark scores files only, or a setting is wrong.
+        BusyError: there is one, and no waiting.
+        StoreError: the cache cannot be written; what was finished is kept.
+        ConfigError: the benchmark scores files only, a setting is wrong, or the run was finished
+            and changed since.
         EgoragError: no media are here, or none can be indexed.
     """
     _check(dataset, settings)
     asking = _asking(settings)
-    began = time.monotonic()
-    with Bars(sum(one.here for one in dataset.media)) as bars:
-        indexed = corpus(dataset.media, settings, Path(settings["cache"]), bars)
-    indexing = time.monotonic() - began
+    with _watching(dataset, quiet) as watch:
+        indexed = corpus(dataset.media, settings, Path(settings["cache"]), watch, wait=wait)
     items, left_out = ready(dataset, indexed)
     identity = Identity(settings, code(), dataset.sources, indexed.ids)
-    with RunFolder.open(runs / identity.key, fresh=fresh) as folder:
+    with RunFolder.open(runs / identity.key, fresh=fresh, wait=wait) as folder:
+        if (done := folder.finished()) is not None:
+            return Measurement(done["result"], folder.path, folder.rows(items))
         kept = len(folder.outcomes)
-        rows = _rows(dataset, items, settings, asking, indexed, folder)
+        shared = {
+            name: runs.parent / "controls" / identity.without(unused).key
+            for name, unused in UNTOUCHED.items()
+        }
+        rows = _rows(dataset, items, settings, asking, indexed, folder, shared, fresh)
         main = MAIN[dataset.kind].format(k=asking.k)
         result = _result(dataset, rows, left_out, main, settings["seed"])
         cost = {
-            "indexing_seconds": indexing,
+            "indexing_seconds": indexed.seconds,
             "indexed_now": indexed.built,
             "asking_seconds": {n: sum(r.seconds for r in of) for n, of in rows.items()},
             "tokens": {n: _tokens(of) for n, of in rows.items()},
@@ -75,13 +105,19 @@ def measure(
             {
                 "key": identity.key,
                 **vars(identity),
+                "revision": revision(),
+                "folder": str(Path.cwd()),
                 "environment": environment(),
                 "index": str(indexed.index),
                 "cost": cost,
                 "result": result,
             }
         )
-    return Measurement(result, folder.path)
+    return Measurement(result, folder.path, rows)
+
+
+def _watching(dataset: Dataset, quiet: bool) -> AbstractContextManager[Observer]:
+    return nullcontext(Silent()) if quiet else Bars(sum(one.here for one in dataset.media))
 
 
 def _rows(
@@ -91,6 +127,8 @@ def _rows(
     asking: Asking,
     indexed: Corpus,
     folder: RunFolder,
+    shared: Mapping[str, Path],
+    fresh: bool,
 ) -> dict[str, list[Row]]:
     projections = config.parse_list("projections", settings["projections"])
     with (
@@ -101,7 +139,7 @@ def _rows(
         asked = conditions(session, items, settings["seed"])
         if not settings["controls"]:
             asked = {OWN: asked[OWN]}
-        return measured(items, asked, folder)
+        return measured(items, asked, folder, shared=shared, fresh=fresh)
 
 
 def _result(

@@ -5,7 +5,8 @@
     CACHE/runs/KEY/record.json    config, code, packages, data, machine, costs, result; at the end
 
 The key hashes all that the numbers depend on: config, code, annotations, content of the media. So a
-run that was killed goes on where it stopped, and one that is finished is found, not made again.
+run that was killed goes on where it stopped, and one that is finished is found, not made again. The
+record holds a hash of the rows and one of itself, so that what was changed since is found out.
 """
 
 from __future__ import annotations
@@ -13,22 +14,52 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from egorag.errors import ConfigError
+from egorag.errors import ConfigError, StoreError
 from egorag.evaluate.base import Item
 from egorag.evaluate.items import item_from_json, item_to_json
-from egorag.store.files import write_whole
-from egorag.store.ids import canonical_json
+from egorag.evaluate.score import Row
+from egorag.store.files import store_error, write_whole
+from egorag.store.ids import canonical_json, digest
 
 FORMAT = 1
-INDIFFERENT = frozenset({"cache", "fresh", "memory", "output", "rerun"})
+INDIFFERENT = frozenset({"cache", "fresh", "memory", "output", "rerun", "tracker"})
 """Settings that no number depends on."""
 
 RECORD, ROWS, ITEMS = "record.json", "rows.jsonl", "items.jsonl"
+_REMEDY = "make the run again with fresh=true"
+
+
+class BusyError(StoreError):
+    """Another process is at it, and the caller would not wait."""
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file ``path``, whose folder is made; a process that dies lets go of it.
+
+    Raises:
+        BusyError: another process holds it, unless ``wait``.
+        StoreError: it cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise BusyError(f"another process holds {str(path)!r}") from None
+    except OSError as error:
+        raise store_error(error, path) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -56,6 +87,11 @@ class Identity:
         """32 hexadecimal digits."""
         return hashlib.sha256(canonical_json(vars(self))).hexdigest()[:32]
 
+    def without(self, settings: Collection[str]) -> Identity:
+        """That of whatever does not depend on these settings."""
+        kept = {key: value for key, value in self.config.items() if key not in settings}
+        return replace(self, config=kept)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -82,23 +118,28 @@ class RunFolder:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: Path, *, fresh: bool = False) -> Iterator[RunFolder]:
+    def open(cls, path: Path, *, fresh: bool = False, wait: bool = True) -> Iterator[RunFolder]:
         """The folder of a run, with what earlier ones did. Others that want it wait.
 
         Args:
             fresh: forget what is there.
-        """
-        from filelock import FileLock
 
-        path.mkdir(parents=True, exist_ok=True)
-        with FileLock(path / "lock"):
-            if fresh:
-                (path / ROWS).unlink(missing_ok=True)
-                (path / RECORD).unlink(missing_ok=True)
+        Raises:
+            BusyError: another process has it open, unless ``wait``.
+            StoreError: it cannot be written.
+        """
+        with locked(path / "lock", wait=wait):
             folder = cls(path)
-            end = folder._read()
-            with (path / ROWS).open("ab") as file:
+            try:
+                if fresh:
+                    (path / ROWS).unlink(missing_ok=True)
+                    (path / RECORD).unlink(missing_ok=True)
+                end = folder._read()
+                file = (path / ROWS).open("ab")
                 file.truncate(end)  # half a line of a run that was killed
+            except OSError as error:
+                raise store_error(error, path / ROWS) from error
+            with file:
                 folder._file = file
                 yield folder
 
@@ -108,17 +149,46 @@ class RunFolder:
         write_whole(self.path / ITEMS, "".join(f"{line}\n" for line in lines).encode())
 
     def put(self, condition: str, item: str, outcome: Outcome) -> None:
-        """Keep one outcome."""
+        """Keep one outcome.
+
+        Raises:
+            StoreError: it cannot be written; those before are kept.
+        """
         assert self._file is not None
         line = {"condition": condition, "item": item, **vars(outcome)}
-        self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise store_error(error, self.path / ROWS) from error
         self.outcomes[condition, item] = outcome
+
+    def rows(self, items: Sequence[Item], conditions: Sequence[str] = ()) -> dict[str, list[Row]]:
+        """Rows of ``items`` in their order, by condition; all that are there unless named."""
+        named = conditions or dict.fromkeys(name for name, _ in self.outcomes)
+        return {
+            name: [Row(item, **vars(self.outcomes[name, item.id])) for item in items]
+            for name in named
+        }
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Write the record, whole or not at all."""
-        told = json.dumps({"format": FORMAT, **record}, ensure_ascii=False, indent=1)
+        rows = hashlib.sha256((self.path / ROWS).read_bytes()).hexdigest()
+        data = {"format": FORMAT, **record, "rows_sha256": rows}
+        told = json.dumps({**data, "sha256": digest(data)}, ensure_ascii=False, indent=1)
         write_whole(self.path / RECORD, told.encode() + b"\n")
+
+    def finished(self) -> dict[str, Any] | None:
+        """The record, if the run is finished.
+
+        Raises:
+            ConfigError: the record or the rows were changed since.
+        """
+        if not (self.path / RECORD).is_file():
+            return None
+        record = read_record(self.path)
+        _check_rows(self.path / ROWS, record)
+        return record
 
     def _read(self) -> int:
         """Read the whole lines there are; returns where the last one ends."""
@@ -141,7 +211,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """A finished run's record, from its folder or the file itself.
 
     Raises:
-        ConfigError: there is none, it is damaged, or of a newer egorag.
+        ConfigError: there is none, it is damaged, was changed, or is of a newer egorag.
     """
     file = path / RECORD if path.is_dir() else path
     try:
@@ -154,13 +224,21 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         of = record.get("format") if isinstance(record, dict) else type(record).__name__
         raise ConfigError(f"{str(file)!r} is no record of format {FORMAT}, got {of!r}")
+    told = {key: value for key, value in record.items() if key != "sha256"}
+    if record.get("sha256") != digest(told):
+        raise ConfigError(f"{str(file)!r} was changed since its run wrote it; {_REMEDY}")
     return record
 
 
 def read_rows(path: Path) -> dict[tuple[str, str], Outcome]:
-    """A run's outcomes by (condition, item); ``path`` is its folder or its record."""
+    """A run's outcomes by (condition, item); ``path`` is its folder or its record.
+
+    Raises:
+        ConfigError: the run is finished, and they were changed since.
+    """
     folder = RunFolder(path if path.is_dir() else path.parent)
     folder._read()
+    folder.finished()
     return folder.outcomes
 
 
@@ -180,3 +258,12 @@ def read_items(path: Path) -> list[Item]:
         ) from None
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"cannot read the items {str(file)!r}: {error!r}") from error
+
+
+def _check_rows(file: Path, record: Mapping[str, Any]) -> None:
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"cannot read the rows {str(file)!r}: {error.strerror}") from error
+    if found != record.get("rows_sha256"):
+        raise ConfigError(f"{str(file)!r} was changed since its run was finished; {_REMEDY}")

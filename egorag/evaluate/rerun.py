@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from egorag import registry
+from egorag import config, registry
+from egorag.errors import ConfigError, EgoragError
 from egorag.evaluate.measure import measure
 from egorag.evaluate.record import Outcome, read_record, read_rows
 from egorag.terminal import plain
@@ -14,11 +16,15 @@ from egorag.terminal import plain
 SHOWN = 10
 """Differences of one kind that are told by name."""
 
+PLACES = frozenset({"path"})
+"""What an output tells of where files lie, which is no number."""
+
 
 def rerun(path: Path, cache: Path) -> dict[str, Any]:
     """Make the run of a record again and compare.
 
-    What is in ``cache`` is not encoded again; with an empty one everything is made anew.
+    What is in ``cache`` is not encoded again; with an empty one everything is made anew. Files that
+    its config names relatively are looked for in the folder in which the run was made.
 
     Returns:
         ``same``: whether every score and every output is equal, to the last digit; ``rows``;
@@ -26,19 +32,32 @@ def rerun(path: Path, cache: Path) -> dict[str, Any]:
         data, machine); ``record`` of the new run.
 
     Raises:
-        ConfigError: no record, or its benchmark cannot be read any more.
+        ConfigError: no record, it or its rows were changed, or its benchmark cannot be read any
+            more.
     """
     old = read_record(path)
     before = read_rows(path)
-    settings = {**old["config"], "cache": str(cache), "output": "json", "memory": "auto"}
-    dataset = registry.build("benchmarks", "benchmark", settings["benchmark"]).read()
-    again = measure(dataset, settings, cache / "reruns", fresh=True)
+    cache = cache.absolute()
+    defaults = config.compose("bench", [])  # of settings that the record is too old for
+    settings = {**defaults, **old["config"], "cache": str(cache)}
+    made_in = Path(old["folder"])
+    with contextlib.chdir(made_in if made_in.is_dir() else Path.cwd()):
+        try:
+            dataset = registry.build("benchmarks", "benchmark", settings["benchmark"]).read()
+            again = measure(dataset, settings, cache / "reruns", fresh=True)
+        except EgoragError as error:
+            if made_in.is_dir():
+                raise
+            raise ConfigError(
+                f"cannot make the run again: {error}; it was made in {str(made_in)!r}, which is "
+                "not there: go to the folder in which its files lie now"
+            ) from error
     new = read_record(again.record)
     differs = _rows_differ(before, read_rows(again.record))
     differs += _differ("result", old["result"], new["result"])
     surroundings = [
         line
-        for part in ("code", "sources", "media", "environment")
+        for part in ("code", "revision", "sources", "media", "environment")
         for line in _differ(part, old[part], new[part])
     ]
     return {
@@ -86,7 +105,7 @@ def _rows_differ(
 def _differ(name: str, old: Any, new: Any) -> list[str]:
     """One line for each leaf that is not equal."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        keys = sorted({*old, *new})
+        keys = sorted({*old, *new} - PLACES)
         return [x for k in keys for x in _differ(f"{name}.{k}", old.get(k), new.get(k))]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True))

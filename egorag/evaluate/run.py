@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from egorag.asked import make_query
@@ -88,29 +90,47 @@ def measured(
     conditions: Mapping[str, Condition],
     folder: RunFolder,
     watch: Callable[[str, int], None] = lambda _, __: None,
+    shared: Mapping[str, Path] = MappingProxyType({}),
+    fresh: bool = False,
 ) -> dict[str, list[Row]]:
     """A row for each item under each condition, in order; what ``folder`` holds is not done again.
 
     Args:
         watch: told the condition and the number of the row before each that is done.
+        shared: folders by condition, where rows are kept that are the same for other runs too.
+        fresh: forget what is kept there.
 
     Raises:
         ConfigError, SpaceError, ServerError: as ``Index.search`` and ``Index.ask``.
+        StoreError: a row cannot be kept; those before are.
     """
     folder.keep(items)
-    rows: dict[str, list[Row]] = {}
     for name, condition in conditions.items():
-        rows[name] = []
-        for number, item in enumerate(items):
-            if (name, item.id) not in folder.outcomes:
-                watch(name, number)
-                began = time.monotonic()
-                values, output = condition(item)
-                if not item.public:
-                    values = {}
-                folder.put(name, item.id, Outcome(values, output, time.monotonic() - began))
-            rows[name].append(Row(item, **vars(folder.outcomes[name, item.id])))
-    return rows
+        lacking = [item for item in items if (name, item.id) not in folder.outcomes]
+        if lacking and name in shared:
+            with RunFolder.open(shared[name], fresh=fresh) as common:
+                _ask(items, name, condition, common, watch)
+            for item in lacking:
+                folder.put(name, item.id, common.outcomes[name, item.id])
+        _ask(items, name, condition, folder, watch)
+    return folder.rows(items, list(conditions))
+
+
+def _ask(
+    items: Sequence[Item],
+    name: str,
+    condition: Condition,
+    folder: RunFolder,
+    watch: Callable[[str, int], None],
+) -> None:
+    for number, item in enumerate(items):
+        if (name, item.id) not in folder.outcomes:
+            watch(name, number)
+            began = time.monotonic()
+            values, output = condition(item)
+            if not item.public:
+                values = {}
+            folder.put(name, item.id, Outcome(values, output, time.monotonic() - began))
 
 
 @dataclass(frozen=True)
