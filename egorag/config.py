@@ -22,7 +22,7 @@ FREE_TEXT = frozenset(
     {
         "after", "artifacts", "before", "calibration", "choices", "cuts", "image", "index", "input",
         "judged", "labels", "pairs", "projections", "query", "question", "questions", "rerun",
-        "sound", "test_labels", "to", "trace", "until", "video", "videos", "without",
+        "runs", "sound", "test_labels", "to", "trace", "until", "video", "videos", "without",
     }
 )  # fmt: skip
 """Keys whose values are taken as they stand."""
