@@ -212,6 +212,11 @@ class Hit:
             "focus": self.focus and [to_seconds(self.focus.start), to_seconds(self.focus.end)],
         }
 
+    def _repr_html_(self) -> str:
+        from egorag.tables import hits_html
+
+        return hits_html([self])
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -255,6 +260,8 @@ class Answer:
         probabilities: one per choice, summing to 1, where the answerer gives them.
         notes: what went otherwise than asked on the way to this answer.
         plan: how the question was understood, as plain data; None where nobody asked the index.
+        tokens: of all that a language model was sent and sent for it; None where none was asked, or
+            it does not count them.
     """
 
     text: str
@@ -267,6 +274,7 @@ class Answer:
     probabilities: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     plan: Mapping[str, Any] | None = None
+    tokens: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.confidence <= 1.0:
@@ -286,4 +294,10 @@ class Answer:
             "probabilities": None if self.probabilities is None else list(self.probabilities),
             "notes": list(self.notes),
             "plan": None if self.plan is None else dict(self.plan),
+            "tokens": self.tokens,
         }
+
+    def _repr_html_(self) -> str:
+        from egorag.tables import answer_html
+
+        return answer_html(self)
