@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from egorag.api import Index, build
     from egorag.api import open_index as open
     from egorag.errors import EgoragError
+    from egorag.registry import register
     from egorag.spans import Span
     from egorag.store.embeddings import load_embeddings
 
@@ -29,9 +30,12 @@ _LAZY = {
     "build": ("egorag.api", "build"),
     "load_embeddings": ("egorag.store.embeddings", "load_embeddings"),
     "open": ("egorag.api", "open_index"),
+    "register": ("egorag.registry", "register"),
 }
 
-__all__ = ["EgoragError", "Index", "Span", "__version__", "build", "load_embeddings", "open"]
+__all__ = [
+    "EgoragError", "Index", "Span", "__version__", "build", "load_embeddings", "open", "register",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.registry import GROUPS, registered, target_of
 
 FREE_TEXT = frozenset(
     {
@@ -54,11 +55,14 @@ def config_name(command: str) -> str:
 
 def options() -> dict[str, list[str]]:
     """The option names of every config group, e.g. ``{"encoder": ["minilm", ...]}``."""
-    return {
+    found = {
         group.name: sorted(p.stem for p in group.glob("*.yaml"))
         for group in sorted(config_dir().iterdir())
         if group.is_dir()
     }
+    for group, called in GROUPS.items():
+        found[called] = sorted({*found.get(called, ()), *registered(group)})
+    return found
 
 
 def split_free_text(
@@ -222,6 +226,7 @@ def compose(name: str, arguments: Sequence[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    _offer_registered()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_dir().resolve())):
             config = hydra_compose(
@@ -230,6 +235,17 @@ def compose(name: str, arguments: Sequence[str]) -> dict[str, Any]:
         return finish(name, config, free)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
+
+
+def _offer_registered() -> None:
+    """Make what ``egorag.register`` added an option of its config group."""
+    from hydra.core.config_store import ConfigStore
+
+    for group, called in GROUPS.items():
+        for name, cls in registered(group).items():
+            package = f"{group}.{name}" if group == "encoders" else called
+            node = {"_target_": target_of(cls)}
+            ConfigStore.instance().store(name, node, group=called, package=package)
 
 
 def finish(name: str, config: Any, free: Mapping[str, str]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A group (``egorag.encoders``, ``egorag.segmenters``, ...) maps a name to ``module:Class``. Nothing
 is imported until a plugin is asked for, so a broken one fails alone, by name. Two packages that
-claim one name are an error, never an override.
+claim one name are an error, never an override. ``register`` adds a class to this process alone, to
+try it out before it is a package.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
@@ -30,6 +32,44 @@ GROUPS = {
     "benchmarks": "benchmark",
 }
 """What the config calls one of each group."""
+
+_registered: dict[str, dict[str, type[Any]]] = {}
+
+
+def register(name: str, cls: type[Any], group: str = "encoders") -> None:
+    """Let configs of this process choose ``cls`` as ``name``, as if a package had brought it.
+
+    An index made with it can be searched where the same class is registered under its own module
+    and name; elsewhere it is told by name. Registering a class anew (running a cell of a notebook
+    again) replaces it. Its results on disk are kept by its fingerprint: raise the version there
+    when the same input gives another output.
+
+    Raises:
+        ConfigError: unknown group, no fit name, or one that another class has.
+
+    >>> from fractions import Fraction
+    >>> register("minilm", Fraction)
+    Traceback (most recent call last):
+    egorag.errors.ConfigError: 'minilm' is egorag.encode.minilm.MiniLM already; choose another name
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ConfigError(f"a plugin's name is small letters, digits and _, not {name!r}")
+    taken = {known: point.value.replace(":", ".") for known, point in plugins(group).items()}
+    here = _registered.setdefault(group, {})
+    taken |= {known: target_of(other) for known, other in here.items()}
+    if taken.get(name, target_of(cls)) != target_of(cls):
+        raise ConfigError(f"{name!r} is {taken[name]} already; choose another name")
+    here[name] = cls
+
+
+def registered(group: str) -> Mapping[str, type[Any]]:
+    """What ``register`` added to a group, by name."""
+    return dict(_registered.get(group, {}))
+
+
+def target_of(cls: type[Any]) -> str:
+    """A class as ``_target_`` names it."""
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 @functools.cache
@@ -60,11 +100,15 @@ def load(group: str, target: str) -> type[Any]:
         ConfigError: not a registered plugin of this group, or its module cannot be imported.
     """
     by_target = {p.value.replace(":", "."): p for p in plugins(group).values()}
+    for cls in registered(group).values():
+        if target_of(cls) == target:
+            return cls
     point = by_target.get(target)
     if point is None:
         raise ConfigError(
             f"{target!r} is not a registered plugin of egorag.{group}"
-            f"{did_you_mean(target, by_target)}. Declare it as an entry point of its package"
+            f"{did_you_mean(target, by_target)}. Declare it as an entry point of its package, "
+            "or egorag.register() it in this process"
         )
     try:
         loaded = point.load()
