@@ -30,6 +30,7 @@ _HEAD, _GAP, _FOOT, _STRIP = 0.76, 0.1, 0.34, 0.92  # inches; the last is the fi
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600)  # seconds
 _SUFFIXES = (".png", ".svg")
 _LONGEST = 90  # letters of a title
+_NOTEBOOK_DPI = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +129,17 @@ class Sheet:
         except OSError as error:
             raise StoreError(f"cannot write {str(to)!r}: {error.strerror or error}") from error
 
+    def _repr_png_(self) -> bytes:
+        """How a notebook shows it: small enough to be kept in one."""
+        import io
+
+        from matplotlib import rc_context
+
+        kept = io.BytesIO()
+        with rc_context({"image.composite_image": False}):
+            self.figure.savefig(kept, format="png", dpi=_NOTEBOOK_DPI, metadata={"Software": None})
+        return kept.getvalue()
+
     def _write(self, x: float, y: float, words: str, **style: Any) -> None:
         # A file may be called $x$: names are no formulas.
         told = printable(words).encode("utf-8", "replace").decode()
@@ -154,7 +166,7 @@ def filmstrip(path: Path, whole: Span, scenes: Sequence[Span]) -> list[Shot]:
     Raises:
         MediaError: the file cannot be read.
     """
-    first = _at(path, whole.middle)
+    first = picture_at(path, whole.middle)
     if first is None:
         return []
     inch = whole.duration / _ACROSS
@@ -165,7 +177,7 @@ def filmstrip(path: Path, whole: Span, scenes: Sequence[Span]) -> list[Shot]:
         edges = [group.start + group.duration * k // count for k in range(count + 1)]
         for start, end in pairwise(edges):
             part = Span(start, end)
-            picture = _at(path, part.middle)
+            picture = picture_at(path, part.middle)
             found.append(Shot(part, first if picture is None else picture, start == group.start))
     return found
 
@@ -191,8 +203,13 @@ def _crop(picture: Picture, aspect: float) -> Picture:
     return picture[top : top + keep[1], left : left + keep[0]]
 
 
-def _at(path: Path, time: int) -> Picture | None:
-    """The picture on show at the first 1/25 s from ``time``."""
+def picture_at(path: Path, time: int) -> Picture | None:
+    """The picture on show at the first 1/25 s from ``time`` (microseconds): RGB uint8 [H, W, 3] of
+    at most 320 pixels a side; None where the video is over.
+
+    Raises:
+        MediaError: the file cannot be read.
+    """
     sampling = FrameSampling(25.0, longest=320)
     taken = stretch(path, Span(time, time + MICROSECONDS // 25), sampling)
     return next((frame.image for frame in taken), None)

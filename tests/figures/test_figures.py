@@ -217,3 +217,10 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     target.mkdir()
     with pytest.raises(StoreError, match=r"a\.png"):
         tree_sheet("a", WHOLE, scenes(), []).save(target)
+
+
+def test_a_notebook_shows_a_sheet_by_itself_and_small() -> None:
+    picture = Sheet("A", "told", Span.seconds(0, 10), [], [1.0])._repr_png_()
+    assert picture.startswith(b"\x89PNG\r\n") and len(picture) < 20_000
+    assert int.from_bytes(picture[16:20]) == 960  # pixels across
+    assert picture == Sheet("A", "told", Span.seconds(0, 10), [], [1.0])._repr_png_()
