@@ -115,6 +115,7 @@ def write_run(
         "code": "c" * 32,
         "sources": {"toy": "0" * 64},
         "media": MEDIA,
+        "folder": str(folder),
         "environment": environment,
         "cost": cost,
         "result": result,

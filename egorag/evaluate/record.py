@@ -6,7 +6,7 @@
 
 The key hashes all that the numbers depend on: config, code, annotations, content of the media. So a
 run that was killed goes on where it stopped, and one that is finished is found, not made again. The
-record holds a hash of the rows and one of itself, so that what was changed since is found out.
+record holds hashes of items, rows and itself, so that what was changed since is found out.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ class RunFolder:
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Write the record, whole or not at all."""
-        rows = hashlib.sha256((self.path / ROWS).read_bytes()).hexdigest()
-        data = {"format": FORMAT, **record, "rows_sha256": rows}
+        files = {name: _sha256(self.path / name) for name in (ITEMS, ROWS)}
+        data = {"format": FORMAT, **record, "files": files}
         told = json.dumps({**data, "sha256": digest(data)}, ensure_ascii=False, indent=1)
         write_whole(self.path / RECORD, told.encode() + b"\n")
 
@@ -182,12 +182,15 @@ class RunFolder:
         """The record, if the run is finished.
 
         Raises:
-            ConfigError: the record or the rows were changed since.
+            ConfigError: the record, the items or the rows were changed since.
         """
         if not (self.path / RECORD).is_file():
             return None
         record = read_record(self.path)
-        _check_rows(self.path / ROWS, record)
+        for name, told in record["files"].items():
+            if _sha256(self.path / name) != told:
+                changed = str(self.path / name)
+                raise ConfigError(f"{changed!r} was changed since its run was finished; {_REMEDY}")
         return record
 
     def _read(self) -> int:
@@ -246,24 +249,18 @@ def read_items(path: Path) -> list[Item]:
     """A run's items in order; ``path`` is its folder or its record.
 
     Raises:
-        ConfigError: there are none, as in runs of an older egorag, or they are damaged.
+        ConfigError: they are not there or damaged.
     """
     file = (path if path.is_dir() else path.parent) / ITEMS
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
         return [item_from_json(json.loads(line)) for line in lines if line]
-    except FileNotFoundError:
-        raise ConfigError(
-            f"no {str(file)!r}: an older egorag made the run; run python -m egorag.bench again"
-        ) from None
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"cannot read the items {str(file)!r}: {error!r}") from error
 
 
-def _check_rows(file: Path, record: Mapping[str, Any]) -> None:
+def _sha256(file: Path) -> str:
     try:
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise ConfigError(f"cannot read the rows {str(file)!r}: {error.strerror}") from error
-    if found != record.get("rows_sha256"):
-        raise ConfigError(f"{str(file)!r} was changed since its run was finished; {_REMEDY}")
+        raise ConfigError(f"cannot read {str(file)!r}: {error.strerror}; {_REMEDY}") from error

@@ -53,6 +53,6 @@ def test_damaged_items_are_refused(tmp_path, content):
         read_items(tmp_path)
 
 
-def test_a_run_without_items_is_of_an_older_egorag(tmp_path):
-    with pytest.raises(ConfigError, match="older egorag"):
+def test_items_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"items\.jsonl"):
         read_items(tmp_path)

@@ -13,6 +13,8 @@ from egorag.evaluate.score import Row
 MOST = 8
 """Runs of one figure: the best ones; more colours could not be told apart."""
 
+_PROCESS = " Memory is that of the whole process: what a sweep ran before counts, too."
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -125,7 +127,7 @@ def cost_figures(section: Section) -> Iterator[Figure]:
     shown = [line for line in section.lines if line.number is not None and line.score][:MOST]
     costs = {
         "seconds an item": [_seconds(run.main) for run in section.runs],
-        "GB of memory at most": [
+        "peak memory, GB": [
             (run.record["cost"]["peak_memory_bytes"] or 0) / 1e9 for run in section.runs
         ],
         "tokens an item": [_tokens(run.main) for run in section.runs],
@@ -141,7 +143,8 @@ def cost_figures(section: Section) -> Iterator[Figure]:
             series.append(Series(line.name, [point], line.number, joined=False))
         yield _figure(
             f"{section.metric} by {name}",
-            "Up and to the left is better; bars are 95 % intervals over videos.",
+            "Up and to the left is better; bars are 95 % intervals over videos."
+            + _PROCESS * name.startswith("peak"),
             series,
             amount(name, values),
             share(section.metric),

@@ -72,7 +72,7 @@ def gallery(run: Finished, count: int) -> tuple[list[Example], list[Example]]:
     order = sorted(scored, key=lambda row: row.values[run.metric])
     bad = [row for row in order if row.values[run.metric] < 0.5]
     good = [row for row in reversed(order) if row.values[run.metric] >= 0.5]
-    pictures = _Pictures(_paths(run), run.record["media"])
+    pictures = _Pictures(_paths(run), run.record["media"], Path(run.record["folder"]))
     return (
         [_example(row, run, pictures, good=False) for row in _in_turn(bad)[:count]],
         [_example(row, run, pictures, good=True) for row in _in_turn(good)[:count]],
@@ -134,10 +134,16 @@ def _paths(run: Finished) -> dict[str, str]:
 
 
 class _Pictures:
-    """Frames of the videos of a run, each taken once."""
+    """Frames of the videos of a run, each taken once.
 
-    def __init__(self, paths: Mapping[str, str], ids: Mapping[str, str]) -> None:
-        self._paths, self._ids = paths, ids
+    Args:
+        paths: by video id, as the index has them.
+        ids: video id by name in the annotations.
+        folder: where the run was made, and relative paths begin.
+    """
+
+    def __init__(self, paths: Mapping[str, str], ids: Mapping[str, str], folder: Path) -> None:
+        self._paths, self._ids, self._folder = paths, ids, folder
         self._taken: dict[tuple[str, int], tuple[str | None, str]] = {}
 
     def found(self, row: Row) -> Iterator[Shot]:
@@ -162,13 +168,13 @@ class _Pictures:
 
     def _at(self, path: str, time: int) -> tuple[str | None, str]:
         if (path, time) not in self._taken:
-            self._taken[path, time] = _picture(path, time)
+            self._taken[path, time] = _picture(self._folder / path, time)
         return self._taken[path, time]
 
 
-def _picture(path: str, time: int) -> tuple[str | None, str]:
+def _picture(path: Path, time: int) -> tuple[str | None, str]:
     """The picture on show at a time, as a data address, or why there is none."""
-    if not Path(path).is_file():
+    if not path.is_file():
         return None, "no picture: there is no such file any more"
     step = MICROSECONDS // 25
     try:

@@ -139,9 +139,9 @@ def _cost(cost: Mapping[str, Any], items: int) -> dict[str, str]:
     """What a run took, as it reads."""
     memory, tokens = cost["peak_memory_bytes"], cost["tokens"]["main"]
     asking = cost["asking_seconds"]
-    indexing = f"{cost['indexing_seconds']:.1f} s" if cost["indexed_now"] else "found in the cache"
+    shared = "" if cost["indexed_now"] else ", shared"
     return {
-        "Indexing": indexing,
+        "Indexing": f"{cost['indexing_seconds']:.1f} s{shared}",
         "Asking, an item": f"{asking['main'] / items:.3f} s",
         "Controls": f"{sum(of for name, of in asking.items() if name != 'main'):.1f} s",
         "Memory at most": "–" if memory is None else f"{memory / 1e9:.2f} GB",

@@ -16,9 +16,6 @@ from egorag.evaluate.record import ITEMS, RECORD, ROWS, read_items, read_record,
 from egorag.evaluate.score import Row
 from egorag.store.ids import canonical_json
 
-_NEAR = 1e-9
-"""Means of the rows and the record's own differ by rounding at most."""
-
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -82,39 +79,18 @@ def _is_run(folder: Path) -> bool:
 
 
 def read_run(folder: Path) -> Finished:
-    """One run, checked: its rows are of its items, and their means are those of its record.
+    """One run, of which nothing was changed since it was finished.
 
     Raises:
-        ConfigError: it is not finished, damaged, or of an older egorag.
+        ConfigError: it is not finished, or was changed or damaged since.
     """
     record = read_record(folder)
+    outcomes = read_rows(folder)
     items = {item.id: item for item in read_items(folder)}
-    try:
-        rows: dict[str, list[Row]] = {MAIN: []}
-        for (condition, id), outcome in read_rows(folder).items():
-            rows.setdefault(condition, []).append(Row(items[id], **vars(outcome)))
-        run = Finished(folder, record, {name: tuple(of) for name, of in rows.items()})
-        wrong = _wrong(run, len(items))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"the run in {str(folder)!r} is damaged: {error!r}") from error
-    if wrong:
-        raise ConfigError(f"the run in {str(folder)!r} is damaged: {wrong}")
-    return run
-
-
-def _wrong(run: Finished, items: int) -> str | None:
-    """What does not fit together, if anything."""
-    told = {MAIN: run.result["scores"], **run.result["controls"]}
-    for name, scores in told.items():
-        rows = run.rows.get(name, ())
-        if len(rows) != items:
-            return f"{len(rows)} of {items} rows of {name} are there"
-        for metric, of in scores.items():
-            values = [row.values[metric] for row in rows if metric in row.values]
-            mean = math.fsum(values) / len(values) if values else math.nan
-            if not abs(mean - of["value"]) < _NEAR:
-                return f"{metric} of {name} is {mean} by its rows and {of['value']} by its record"
-    return None
+    rows: dict[str, list[Row]] = {MAIN: []}
+    for (condition, id), outcome in outcomes.items():
+        rows.setdefault(condition, []).append(Row(items[id], **vars(outcome)))
+    return Finished(folder, record, {name: tuple(of) for name, of in rows.items()})
 
 
 def alike(runs: Sequence[Finished]) -> list[list[Finished]]:

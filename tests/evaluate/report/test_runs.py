@@ -36,27 +36,27 @@ def test_what_is_unfinished_or_damaged_is_named_and_left_out(tmp_path):
 
     run("whole")
     (run("unfinished") / "record.json").unlink()
-    (run("older") / "items.jsonl").unlink()
+    (run("without items") / "items.jsonl").unlink()
     rows = run("cut") / "rows.jsonl"
     rows.write_bytes(b"".join(rows.read_bytes().splitlines(keepends=True)[:-3]))
-    rows = run("changed") / "rows.jsonl"
+    rows = run("other score") / "rows.jsonl"
     rows.write_text(rows.read_text().replace('"mrr": 1.0', '"mrr": 0.9', 1))
-    rows = run("strange") / "rows.jsonl"
-    rows.write_text(rows.read_text().replace('"q3"', '"q99"'))
-    rows = run("shapeless") / "rows.jsonl"
-    rows.write_text(rows.read_text().replace('"seconds"', '"minutes"'))
+    items = run("other answer") / "items.jsonl"
+    items.write_text(items.read_text().replace('"answer": 0', '"answer": 1', 1))
+    record = run("other record") / "record.json"
+    record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
     (run("broken") / "record.json").write_text('{"format": 1}')
 
     report = page.read([tmp_path])
     assert [len(section.runs) for section in report.sections] == [1]
     told = {path.rpartition("/")[2]: why for path, why in report.left_out.items()}
     assert "begun and not finished" in told.pop("unfinished")
-    assert "older egorag" in told.pop("older")
-    assert "9 of 12 rows of random are there" in told.pop("cut")
-    assert "mrr of main is 0.99" in told.pop("changed") and not told.pop("changed", None)
-    assert "'q99'" in told.pop("strange")
-    assert "damaged" in told.pop("shapeless")
-    assert "damaged" in told.pop("broken")
+    assert "items.jsonl': No such file" in told.pop("without items")
+    assert "rows.jsonl' was changed" in told.pop("cut")
+    assert "rows.jsonl' was changed" in told.pop("other score")
+    assert "items.jsonl' was changed" in told.pop("other answer")
+    assert "record.json' was changed" in told.pop("other record")
+    assert "record.json' was changed" in told.pop("broken")
     assert told == {}
 
 
