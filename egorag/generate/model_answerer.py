@@ -12,9 +12,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from egorag.chat.base import ChatModel
+from egorag.chat.counted import Counted
 from egorag.chat.settings import check_whole
 from egorag.errors import ConfigError
 from egorag.generate.base import TextEncoder
@@ -103,8 +104,10 @@ class ModelAnswerer(ABC):
                     f"{dropped} texts of the evidence had no room in answerer.evidence_tokens="
                     f"{self.evidence_tokens}"
                 )
-            case = Case(question, query, hits, folder.catalog, scenes, chat, self.abstain_below)
-            return case.choose(options, self.orders, self.seed) if options else case.tell()
+            asking = Counted(chat)
+            case = Case(question, query, hits, folder.catalog, scenes, asking, self.abstain_below)
+            answer = case.choose(options, self.orders, self.seed) if options else case.tell()
+            return replace(answer, tokens=asking.used)
 
     def guess(
         self,
@@ -115,7 +118,9 @@ class ModelAnswerer(ABC):
         """See ``Guessing``; raises as ``answer``."""
         question, options = asked(query, choices, LONGEST)
         with self.chat(bool(options)) as chat:
-            return guess(chat, question, options, self.orders, self.seed)
+            asking = Counted(chat)
+            answer = guess(asking, question, options, self.orders, self.seed)
+            return replace(answer, tokens=asking.used)
 
     def _evidence(
         self, query: Query, hits: Sequence[Hit], folder: IndexFolder, chat: ChatModel

@@ -12,7 +12,9 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from egorag.chat.counted import Counted
 from egorag.generate.agent.budget import Budget
 from egorag.generate.agent.loop import Investigation
 from egorag.generate.agent.settings import AgentSettings
@@ -20,6 +22,9 @@ from egorag.generate.agent.task import Task, start, task_of
 from egorag.generate.agent.trace import Trace, traced
 from egorag.generate.agent.watched import Watched
 from egorag.generate.base import Answerer, Searcher, TextEncoder
+from egorag.generate.blind import guess
+from egorag.generate.model_answerer import LONGEST
+from egorag.generate.question import asked
 from egorag.store.folder import IndexFolder
 from egorag.types import Answer, Hit, Query
 
@@ -50,6 +55,26 @@ class Agent(AgentSettings):
         """
         return self._run(task_of(query, hits, folder, None, choices))
 
+    def guess(
+        self,
+        query: Query,
+        encoder: TextEncoder | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> Answer:
+        """See ``Guessing``: one request, for choices one for each order, without any tool.
+
+        Raises:
+            ConfigError, MissingPackageError, ServerError: as ``answer``.
+        """
+        question, options = asked(query, choices, LONGEST)
+        with self.connect("answerer", **self._likeliest(options)) as chat:
+            asking = Counted(chat)
+            answer = guess(asking, question, options, self.orders, self.seed)
+            return replace(answer, tokens=asking.used)
+
+    def _likeliest(self, options: Sequence[str]) -> dict[str, Any]:
+        return {"logprobs": True, "top_logprobs": 20} if options else {}
+
     def searching(self, search: Searcher) -> Answerer:
         """The same with the tool ``search``."""
         return _WithSearch(self, search)
@@ -58,9 +83,8 @@ class Agent(AgentSettings):
         from egorag import __version__
 
         key = os.environ.get(self.api_key_env, "") if self.api_key_env else ""
-        likeliest = {"logprobs": True, "top_logprobs": 20} if task.options else {}
         with (
-            self.connect("answerer", **likeliest) as chat,
+            self.connect("answerer", **self._likeliest(task.options)) as chat,
             traced(self.trace, key) as trace,
         ):
             trace.add("start", **start(task, asdict(replace(self, trace=None)), __version__))
@@ -70,8 +94,10 @@ class Agent(AgentSettings):
                 chat.server = replace(server, timeout=min(server.timeout, seconds))
 
             budget = Budget(self.tokens, self.seconds, time.monotonic)
-            watched = Watched(chat, budget, trace, self.max_tokens, limit)
-            return investigate(task, self, watched, budget, trace)
+            asking = Counted(chat)
+            watched = Watched(asking, budget, trace, self.max_tokens, limit)
+            answer = investigate(task, self, watched, budget, trace)
+            return replace(answer, tokens=asking.used)
 
 
 @dataclass(frozen=True)
