@@ -6,10 +6,16 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Protocol, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from egorag.errors import ConfigError, did_you_mean
 from egorag.types import Part
+
+if TYPE_CHECKING:
+    from egorag.fuse.places import FusedList
 
 Ranking: TypeAlias = Sequence[tuple[int, float]]
 """(scene id, score) pairs, best first: scores never rise, no id twice. Scores of two rankings are
@@ -68,25 +74,30 @@ class Fuser(Protocol):
     def check(self, names: Collection[str]) -> None:
         """Raise ConfigError where a setting names a ranking that ``names`` does not hold."""
 
-    def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
+    def fuse(self, rankings: Mapping[str, Ranking]) -> FusedList:
         """One list, best first, of every scene that any ranking holds."""
 
 
-def ranks(ranking: Ranking) -> list[int]:
-    """1-based competition ranks: equal scores share the better rank, the next one skips.
+def ranks(ranking: Ranking) -> npt.NDArray[np.int64]:
+    """1-based competition ranks, int64 [n]: equal scores share the better rank, the next one skips.
 
-    >>> ranks([(7, 0.9), (3, 0.5), (8, 0.5), (1, 0.2)])
+    >>> ranks([(7, 0.9), (3, 0.5), (8, 0.5), (1, 0.2)]).tolist()
     [1, 2, 2, 4]
     """
-    found: list[int] = []
-    for position, (scene, score) in enumerate(ranking, start=1):
-        before = ranking[position - 2][1] if position > 1 else score
-        if not score <= before:
-            raise ValueError(f"a ranking must be best first: {score} of scene {scene} > {before}")
-        found.append(found[-1] if position > 1 and score == before else position)
-    if len({scene for scene, _ in ranking}) != len(found):
+    scores = np.array([score for _, score in ranking], np.float64)
+    before = np.concatenate([scores[:1], scores[:-1]])
+    falls = scores <= before
+    if not falls.all():
+        at = int(falls.argmin())
+        scene, score = ranking[at]
+        raise ValueError(
+            f"a ranking must be best first: {score} of scene {scene} > {ranking[max(at, 1) - 1][1]}"
+        )
+    if len({scene for scene, _ in ranking}) != len(scores):
         raise ValueError("a ranking holds one scene twice")
-    return found
+    places = np.arange(1, len(scores) + 1)
+    places[1:][scores[1:] == before[1:]] = 0
+    return np.maximum.accumulate(places)
 
 
 def check_weights(weights: Mapping[str, float]) -> None:

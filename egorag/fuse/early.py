@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.errors import did_you_mean
-from egorag.fuse.base import Fused, Ranking, check_names, check_weights
+from egorag.fuse.base import Ranking, check_names, check_weights
+from egorag.fuse.places import FusedList
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.fuse.whitening import Whitening
 
@@ -87,7 +88,7 @@ class EarlyFusion(ABC):
     def check(self, names: Collection[str]) -> None:
         check_names(self.weights, [name for name in names if name != "bm25"])
 
-    def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
+    def fuse(self, rankings: Mapping[str, Ranking]) -> FusedList:
         return ReciprocalRank(weights={"bm25": self.bm25}).fuse(rankings)
 
     @abstractmethod

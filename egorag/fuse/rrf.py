@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from egorag.fuse.base import Covered, Fused, Ranking, check_names, check_weights, ranks
-from egorag.types import Part
+import numpy as np
+
+from egorag.fuse.base import Ranking, check_names, check_weights
+from egorag.fuse.places import FusedList, Places
 
 _DIGITS = 15
 """Of a fused score. What is equal on paper then ties, whatever the last bit of a product says."""
@@ -44,25 +45,14 @@ class ReciprocalRank:
     def check(self, names: Collection[str]) -> None:
         check_names(self.weights, names)
 
-    def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
-        weights = {n: self.weights.get(n, 1) for n in sorted(rankings) if len(rankings[n])}
-        weights = {name: weight for name, weight in weights.items() if weight > 0}
-        parts: dict[int, dict[str, Part]] = defaultdict(dict)
-        shares: dict[int, list[float]] = defaultdict(list)
-        for name, weight in weights.items():
-            ranking = rankings[name]
-            for (scene, score), rank in zip(ranking, ranks(ranking), strict=True):
-                parts[scene][name] = Part(rank, score)
-                shares[scene].append(weight / (self.k + rank))
+    def fuse(self, rankings: Mapping[str, Ranking]) -> FusedList:
+        counted = {n: r for n, r in rankings.items() if len(r) and self.weights.get(n, 1) > 0}
+        places = Places.of(counted)
+        weights = np.array([self.weights.get(n, 1) for n in places.names], np.float64)[:, None]
+        told = np.where(np.isnan(places.scores) & self.fair, 0.0, weights)
+        shares = np.where(places.ranks > 0, weights / (self.k + places.ranks), 0.0)
         # fsum is exact, so a score cannot depend on the order of the rankings.
-        every = math.fsum(weights.values())
-        fused = []
-        for scene, of_scene in shares.items():
-            told = [w for n, w in weights.items() if not self.fair or _knows(rankings[n], scene)]
-            score = math.fsum(of_scene) * (every / math.fsum(told))
-            fused.append(Fused(scene, round(score, _DIGITS), parts[scene]))
-        return sorted(fused, key=lambda f: (-f.score, f.best_rank, f.id))
-
-
-def _knows(ranking: Ranking, scene: int) -> bool:
-    return not isinstance(ranking, Covered) or scene in ranking.known
+        every = math.fsum(weights[:, 0])
+        columns = zip(shares.T.tolist(), told.T.tolist(), strict=True)
+        scores = [round(math.fsum(s) * (every / math.fsum(t)), _DIGITS) for s, t in columns]
+        return FusedList(places, np.array(scores, np.float64))

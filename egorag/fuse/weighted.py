@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from egorag.errors import did_you_mean
-from egorag.fuse.base import Fused, Ranking, check_names, check_weights
+from egorag.fuse.base import Ranking, check_names, check_weights
+from egorag.fuse.places import FusedList
 from egorag.fuse.pool import SCALES, Pool
 
 
@@ -42,9 +43,8 @@ class WeightedScores:
     def check(self, names: Collection[str]) -> None:
         check_names(self.weights, names)
 
-    def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
+    def fuse(self, rankings: Mapping[str, Ranking]) -> FusedList:
         counted = {n: r for n, r in rankings.items() if self.weights.get(n, 1) > 0}
         pool = Pool.of(counted, self.normalise)
-        scores = pool.blend(np.array([self.weights.get(n, 1) for n in pool.names], np.float64))
-        ids = pool.ids.tolist()
-        return [Fused(ids[i], float(scores[i]), pool.parts[i]) for i in pool.order(scores)]
+        weights = [self.weights.get(name, 1) for name in pool.places.names]
+        return FusedList(pool.places, pool.blend(np.array(weights, np.float64)))

@@ -112,9 +112,9 @@ class Adaptive(Expanding):
         for level, standing in zip(levels, above, strict=True):
             rankings = retriever.rankings(replace(query, levels=(LEVELS[level],)), vectors, DEPTH)
             pool = Pool.of(rankings, self.normalise)
-            ranked = np.searchsorted(table.ids, pool.ids)
-            parts |= dict(zip(ranked.tolist(), pool.parts, strict=True))
-            for name, of in zip(pool.names, pool.values, strict=True):
+            ranked = table.places(pool.places.ids)
+            parts |= {row: pool.places.parts(i) for i, row in enumerate(ranked.tolist())}
+            for name, of in zip(pool.places.names, pool.values, strict=True):
                 whole = np.full(len(table.ids) + 1, np.nan)  # the last for no parent
                 whole[ranked] = of
                 configurations.append((level, name))

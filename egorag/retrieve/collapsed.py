@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from egorag.errors import did_you_mean
 from egorag.fuse.base import Fused
+from egorag.fuse.places import FusedList
 from egorag.retrieve.expand import Expanding
 from egorag.retrieve.levels import line, parents
 from egorag.retrieve.retriever import Retriever
@@ -52,10 +50,10 @@ class Collapsed(Expanding):
                 # What was dropped left too few: look deeper, until that finds nothing more.
                 before, depth = len(ranked), 2 * max(depth, retriever.depth)
 
-    def _apart(self, ranked: Sequence[Fused], catalog: Catalog, k: int) -> list[Fused]:
+    def _apart(self, ranked: FusedList, catalog: Catalog, k: int) -> list[Fused]:
         """The first ``k`` that remain once nested ones are settled, or fewer."""
         table, above = catalog.table(), parents(catalog)
-        rows = np.searchsorted(table.ids, np.array([item.id for item in ranked], np.int64))
+        rows = table.places(ranked.ids)
         kept: dict[int, Fused] = {}  # by row, in order; a finer scene takes its parent's place
         covered: set[int] = set()  # the rows that something kept is part of
         for row, item in zip(rows.tolist(), ranked, strict=True):

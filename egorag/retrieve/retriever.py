@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from egorag.encode.base import Encoder, QueryEncoder
 from egorag.errors import ConfigError, SpaceError, did_you_mean
 from egorag.fuse.base import Covered, Fused, Fuser, Ranking
 from egorag.fuse.early import JOINT, EarlyFusion
+from egorag.fuse.places import FusedList
 from egorag.retrieve.bridges import REMEDY, Bridge
 from egorag.retrieve.joint import QueryVector, joint
 from egorag.retrieve.moments import Fine, best_moments, focused
@@ -90,7 +92,7 @@ class Retriever:
 
     def ranked(
         self, query: Query, vectors: QueryVectors, k: int, scope: Scope | None = None
-    ) -> list[Fused]:
+    ) -> FusedList:
         """The fused list in the order of ``search``, and what follows its first ``k`` as far as
         the rankings were read. Belongs into a snapshot.
 
@@ -101,10 +103,8 @@ class Retriever:
         catalog = self.folder.catalog
         scope = scope or catalog.scope(query)
         found = self.fuser.fuse(self._rankings(query, vectors, max(k, self.depth), scope))
-        ids = np.array([item.id for item in found], np.int64)
         table = catalog.table()
-        order = dict(zip(ids.tolist(), table.order[np.searchsorted(table.ids, ids)], strict=True))
-        return sorted(found, key=lambda item: (-item.score, item.best_rank, order[item.id]))
+        return replace(found, ties=table.order[table.places(found.places.ids)])
 
     def shown(self, query: Query, vectors: QueryVectors, items: Sequence[Fused]) -> list[Hit]:
         """Hits in the order of ``items``; encoders of moments tell their ``focus``."""

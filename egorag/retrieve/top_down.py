@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,6 @@ from egorag.fuse.base import Fused
 from egorag.retrieve.expand import Expanding
 from egorag.retrieve.levels import parents
 from egorag.retrieve.retriever import QueryVectors, Retriever
-from egorag.store.scope import SceneTable
 from egorag.types import LEVELS, Hit, Query
 
 
@@ -86,9 +85,9 @@ def _descend(
         higher[rows] = True
         rows = rows[starts | beam[parent]]
         width = k if level == finest else widths[level]
-        ranked = retriever.ranked(at_level, vectors, width, scope.only(table.ids[rows]))
+        found = retriever.ranked(at_level, vectors, width, scope.only(table.ids[rows]))
         scored = []
-        for item, row in zip(ranked, _rows(table, ranked), strict=True):
+        for item, row in zip(found, table.places(found.ids).tolist(), strict=True):
             over = paths.get(int(above[row]))
             score = item.score if over is None else (1 - share) * item.score + share * over
             scored.append((row, replace(item, score=score)))
@@ -97,9 +96,3 @@ def _descend(
         left |= level != finest and len(scored) > width
         paths = {row: item.score for row, item in scored[:width]}
     return ranked, left
-
-
-def _rows(table: SceneTable, items: Sequence[Fused]) -> list[int]:
-    ids = np.array([item.id for item in items], np.int64)
-    rows: list[int] = np.searchsorted(table.ids, ids).tolist()
-    return rows

@@ -135,8 +135,8 @@ class _Table:
             found = []
             pools = self._pools_of(normalise, counted)
             for example, pool in zip(self._examples, pools, strict=True):
-                order = pool.order(pool.blend(factors))[: self._k]
-                found.append(ndcg(pool.ids[order].tolist(), example.grades, self._k))
+                order = pool.places.order(pool.blend(factors))[: self._k]
+                found.append(ndcg(pool.places.ids[order].tolist(), example.grades, self._k))
             self._scores[key] = np.array(found)
         return self._scores[key]
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egorag.errors import ConfigError, StoreError
-from egorag.fuse.base import Fused, Ranking
+from egorag.fuse.base import Ranking
+from egorag.fuse.places import FusedList
 from egorag.fuse.weighted import WeightedScores
 from egorag.train.card import read
 
@@ -55,7 +56,7 @@ class LearnedWeights:
     def check(self, names: Collection[str]) -> None:
         self._demand(names)
 
-    def fuse(self, rankings: Mapping[str, Ranking]) -> list[Fused]:
+    def fuse(self, rankings: Mapping[str, Ranking]) -> FusedList:
         self._demand(rankings)
         for name in rankings:
             if name not in self.weighted.weights:

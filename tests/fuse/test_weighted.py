@@ -214,10 +214,10 @@ def test_scales_hold_for_any_numbers(values):
 def test_a_pool_tells_who_knows_what():
     sound = Covered([(2, 0.9), (3, 0.4)], frozenset({2, 3, 5}), 0.4)
     pool = Pool.of({"sound": sound, "picture": [(5, 1.0), (4, 0.5)]}, "minmax")
-    assert (pool.ids.tolist(), pool.names) == ([2, 3, 4, 5], ("picture", "sound"))
+    assert (pool.places.ids.tolist(), pool.places.names) == ([2, 3, 4, 5], ("picture", "sound"))
     expected = [[0, 0, 0, 1], [1, 0, math.nan, 0]]
     np.testing.assert_array_equal(pool.values, expected)
-    assert pool.best.tolist() == [1, 2, 2, 1]
+    assert pool.places.best.tolist() == [1, 2, 2, 1]
     assert list(sound) == [sound[0], sound[1]] == sound[:] and len(sound) == 2
 
 
