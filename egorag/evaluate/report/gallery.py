@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -38,7 +39,8 @@ class Shot:
 
     head: str
     right: bool
-    where: str
+    time: str
+    video: str
     text: str
     picture: str | None
     lacks: str
@@ -51,7 +53,8 @@ class Example:
     Attributes:
         choices: text, whether it is right, whether it was chosen.
         told: in words, how it went.
-        wanted: the right answer to an open question; None where choices tell it.
+        answer: what was said; None where a choice tells it.
+        wanted: what would have been right; None where a choice tells it, or nothing was asked.
     """
 
     id: str
@@ -96,9 +99,6 @@ def _example(row: Row, run: Finished, pictures: _Pictures, *, good: bool) -> Exa
         for place, text in enumerate(item.choices)
     ]
     labels = [of if isinstance(of, str) else ", ".join(of) for of in item.labels.values()]
-    open_answer = item.answer if isinstance(item.answer, str) else None
-    nothing = "choices" if item.choices else "answer"
-    asks = "answer" in output
     return Example(
         plain(item.id),
         _short(item.text),
@@ -106,12 +106,18 @@ def _example(row: Row, run: Finished, pictures: _Pictures, *, good: bool) -> Exa
         good,
         _told(row, run.metric),
         choices,
-        _short(str(output["answer"])) if asks else None,
-        open_answer and _short(open_answer)
-        if open_answer or not asks or isinstance(item.answer, int)
-        else f"nothing in the video tells; no {nothing} is right",
+        _short(output["answer"]) if "answer" in output and chosen is None else None,
+        _wanted(row),
         [*pictures.found(row), *pictures.missed(row)],
     )
+
+
+def _wanted(row: Row) -> str | None:
+    if "answer" not in row.output or isinstance(row.item.answer, int):
+        return None
+    if row.item.answer is not None:
+        return _short(row.item.answer)
+    return f"nothing there tells it: no {'choice' if row.item.choices else 'answer'} is right"
 
 
 def _told(row: Row, metric: str) -> str:
@@ -124,6 +130,10 @@ def _told(row: Row, metric: str) -> str:
         rank = next((n for n, hit in enumerate(hits, 1) if hit["grade"] > 0), None)
         among = f"no right scene among {len(hits)}"
         words.append(among if rank is None else f"first right scene at rank {rank} of {len(hits)}")
+    until = row.item.until
+    if until is not None:
+        known = until.isoformat() if isinstance(until, datetime) else _clock(to_us(until))
+        words.append(f"asked of what was known by {known}")
     return "; ".join(words)
 
 
@@ -152,8 +162,8 @@ class _Pictures:
             start, end = hit["focus"] or (hit["start"], hit["end"])
             scene = Span.seconds(hit["start"], hit["end"])
             taken = self._at(hit["path"], Span.seconds(start, end).middle)
-            where = _where(hit["path"], scene)
-            yield Shot(f"rank {rank}", hit["grade"] > 0, where, _short(hit["text"]), *taken)
+            text = _short(hit["text"])
+            yield Shot(f"rank {rank}", hit["grade"] > 0, *_where(hit["path"], scene), text, *taken)
 
     def missed(self, row: Row) -> Iterator[Shot]:
         """The best place with the answer, where none of the scenes shown is right."""
@@ -164,7 +174,7 @@ class _Pictures:
         where = _where(one.video if path is None else path, one.span)
         lacking = None, "no picture: no hit tells where this video is"
         taken = lacking if path is None else self._at(path, one.span.middle)
-        yield Shot("the answer is here", True, where, "", *taken)
+        yield Shot("the answer is here", True, *where, "", *taken)
 
     def _at(self, path: str, time: int) -> tuple[str | None, str]:
         if (path, time) not in self._taken:
@@ -185,8 +195,8 @@ def _picture(path: Path, time: int) -> tuple[str | None, str]:
     return (None, "no picture at this time") if frame is None else (data_url(frame.image), "")
 
 
-def _where(path: str, span: Span) -> str:
-    return f"{plain(PurePath(path).name)}, {_clock(span.start)} to {_clock(span.end)}"
+def _where(path: str, span: Span) -> tuple[str, str]:
+    return f"{_clock(span.start)}–{_clock(span.end)}", plain(PurePath(path).name)
 
 
 def _clock(us: int) -> str:

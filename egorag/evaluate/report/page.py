@@ -14,7 +14,7 @@ from typing import Any
 from egorag.errors import ConfigError, MissingPackageError
 from egorag.evaluate.compare import SURE
 from egorag.evaluate.report.chart import COLOURS, track
-from egorag.evaluate.report.figures import figures
+from egorag.evaluate.report.figures import MOST, figures
 from egorag.evaluate.report.gallery import gallery
 from egorag.evaluate.report.runs import alike, find_runs, read_run
 from egorag.evaluate.report.section import ABOVE, Line, Section, score_text
@@ -52,7 +52,7 @@ def read(paths: Sequence[Path]) -> Report:
     if not runs:
         raise ConfigError(f"not one run is finished and whole: {'; '.join(left_out.values())}")
     sections = [Section(group) for group in alike(runs)]
-    return Report(sorted(sections, key=lambda one: one.title), left_out)
+    return Report(sorted(sections, key=lambda one: (one.title, one.asked)), left_out)
 
 
 def check_jinja() -> None:
@@ -100,18 +100,20 @@ def html(report: Report, examples: int) -> str:
         left_out=report.left_out,
         style=Markup(style),
         sure=SURE,
+        most=MOST,
         above=ABOVE,
     )
 
 
 def _told(number: int, section: Section, examples: int) -> dict[str, Any]:
     """What the template needs of a section."""
-    misses, hits = gallery(section.first, examples) if examples else ([], [])
+    shown = examples and section.first.result["kind"] != "boundaries"
+    misses, hits = gallery(section.first, examples) if shown else ([], [])
     return {
         "id": f"section-{number}",
         "section": section,
         "figures": list(figures(section)),
-        "categories": section.categories(),
+        "categories": section.categories(MOST),
         "stages": _stages(section),
         "costs": [_cost(run.record["cost"], len(run.main)) for run in section.runs],
         "misses": misses,
@@ -128,7 +130,7 @@ def _stages(section: Section) -> dict[str, list[Line]]:
         stage: [
             Line(line.name, line.number, line.scores[stage], line.scores, {})
             for line in section.lines
-            if line.number is not None and stage in line.scores
+            if line.number is not None and line.number < MOST and stage in line.scores
         ]
         for stage in STAGES
         if any(stage in line.scores for line in section.lines)
@@ -162,6 +164,7 @@ def markdown(report: Report) -> str:
     lines: list[str] = []
     for section in report.sections:
         lines += [f"## {_cell(section.title)}", ""]
+        lines += [_cell(section.asked), ""] if section.asked else []
         head = ["run", *map(_cell, section.metrics), "items", "videos"]
         lines += [_row(head), _row(["---"] * len(head))]
         for line in section.lines:

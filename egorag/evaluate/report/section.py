@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from egorag.evaluate.compare import pairwise
-from egorag.evaluate.report.names import names
+from egorag.evaluate.report.names import names, settings_of
 from egorag.evaluate.report.runs import Finished
 from egorag.metrics.intervals import Interval
 from egorag.terminal import plain
@@ -63,7 +63,12 @@ class Section:
     @property
     def title(self) -> str:
         """The benchmark and the score."""
-        return f"{self.first.result['benchmark']}: {self.metric}"
+        return plain(f"{self.first.result['benchmark']}: {self.metric}")
+
+    @property
+    def asked(self) -> str:
+        """The settings of the benchmark that are not its own defaults."""
+        return plain(settings_of(self.first.record["config"].get("benchmark", {})))
 
     @cached_property
     def names(self) -> list[str]:
@@ -116,28 +121,39 @@ class Section:
     @property
     def findings(self) -> list[str]:
         """What may be said of the best run, and what may not."""
-        name, found = self.names[0], []
+        name = self.names[0]
+        found: list[str] = []
         if self.lines[0].score is None:
             return ["The answers to these items are not public: there is no score to compare."]
-        gains = [pair for pair in self.pairs if pair["run"] == name]
-        if len(self.runs) > 1:
-            found.append(f"{name} scores highest of {len(self.runs)} runs.")
-            survive = [pair["against"] for pair in gains if pair["survives"]]
-            fails = [pair["against"] for pair in gains if not pair["survives"]]
-            count = len(self.pairs)
-            tests = "one comparison" if count == 1 else f"{count} comparisons"
-            if survive:
-                found.append(f"Its gain survives the correction for {tests} over: {_and(survive)}.")
-            if fails:
-                over = f"for {tests} over: {_and(fails)}."
-                found.append(f"Its gain does not survive the correction {over}")
+        found += self._against_runs(name) if len(self.runs) > 1 else []
         found += self._against_controls(name)
-        if self.videos < FEW:
+        if self.videos == 1:
+            found.append("One video only: nothing can be said of others, no interval, no p value.")
+        elif self.videos < FEW:
             found.append(
                 f"Only {self.videos} videos: intervals and p values from fewer than {FEW} tend to "
                 "promise too much."
             )
         return found
+
+    def _against_runs(self, name: str) -> Iterator[str]:
+        count, tests = len(self.runs), len(self.pairs)
+        corrected = "one comparison" if tests == 1 else f"{tests} comparisons"
+        gains = [pair for pair in self.pairs if pair["run"] == name]
+        level = [pair["against"] for pair in gains if pair["value"] == 0]
+        survive = [pair["against"] for pair in gains if pair["survives"]]
+        fails = [pair["against"] for pair in gains if pair["value"] and not pair["survives"]]
+        if level:
+            yield f"{', '.join([name, *level])} score the same, the highest of {count} runs."
+        else:
+            yield f"{name} scores highest of {count} runs."
+        if survive:
+            yield f"Its gain survives the correction for {corrected} over: {', '.join(survive)}."
+        if fails:
+            yield (
+                f"Its gain does not survive the correction for {corrected} over: "
+                f"{', '.join(fails)}."
+            )
 
     def _against_controls(self, name: str) -> Iterator[str]:
         told = {one["against"]: one for one in self.first.result["comparisons"]}
@@ -145,11 +161,11 @@ class Section:
         beaten = [control for control, one in below.items() if one["survives"]]
         equal = [control for control, one in below.items() if not one["survives"]]
         if beaten:
-            yield f"{name} is surely better than its controls: {_and(beaten)}."
+            yield f"{name} is surely better than its controls: {', '.join(beaten)}."
         if equal:
             yield (
-                f"{name} is not surely better than: {_and(equal)}. What it gains, these have for "
-                "less."
+                f"{name} is not surely better than: {', '.join(equal)}. Until it is, a gain over "
+                "other runs proves little."
             )
         if not told and self.first.result["kind"] != "boundaries":
             yield "It ran without controls: what chance or a blind model would score is unknown."
@@ -160,10 +176,11 @@ class Section:
                     f"{one['rows']} items: what finding all the evidence would add."
                 )
 
-    def categories(self) -> dict[str, dict[str, list[Line]]]:
-        """The metric by category and label, a line for each run."""
+    def categories(self, most: int) -> dict[str, dict[str, list[Line]]]:
+        """The metric by category and label, a line for each of the best ``most`` runs."""
         found: dict[str, dict[str, list[Line]]] = {}
-        for number, (name, run) in enumerate(zip(self.names, self.runs, strict=True)):
+        best = list(zip(self.names, self.runs, strict=True))[:most]
+        for number, (name, run) in enumerate(best):
             for category, labels in run.result["categories"].items():
                 for label, told in labels.items():
                     scores = _intervals(told)
@@ -179,7 +196,3 @@ def score_text(score: Interval | None) -> str:
 
 def _intervals(told: Mapping[str, Any]) -> dict[str, Interval]:
     return {name: Interval(**of) for name, of in told.items()}
-
-
-def _and(words: Sequence[str]) -> str:
-    return ", ".join(words)

@@ -101,11 +101,38 @@ def test_what_does_not_survive_is_said(tmp_path):
     items = items_of()
     main = [ranking(1.0)] * 11 + [ranking(0.0, 1.0)]
     write_run(tmp_path / "a", items, {"main": main, "bm25": [ranking(1.0)] * 12}, {"k": 3})
-    write_run(tmp_path / "b", items, {"main": [ranking(0.0, 1.0), *main[:-1]]}, {"k": 5})
+    write_run(tmp_path / "b", items, {"main": [ranking(0.0, 1.0), *main[1:]]}, {"k": 5})
     (section,) = page.read([tmp_path]).sections
     told = " ".join(section.findings)
     assert "Its gain does not survive the correction for one comparison over: k=5." in told
     assert "is not surely better than: bm25" in told
+
+
+def test_runs_that_score_the_same_have_no_gain(tmp_path):
+    for k in (3, 5):
+        write_run(tmp_path / str(k), items_of(), {"main": [ranking(1.0)] * 12}, {"k": k})
+    first, *rest = page.read([tmp_path]).sections[0].findings
+    assert first == "k=3, k=5 score the same, the highest of 2 runs."
+    assert not any("gain" in one for one in rest)
+
+
+def test_answers_that_are_not_public_have_no_score(tmp_path):
+    hidden = [({}, ranking(1.0)[1])] * 12
+    for k in (3, 5):
+        write_run(tmp_path / str(k), items_of(), {"main": hidden}, {"k": k})
+    report = page.read([tmp_path])
+    assert report.sections[0].findings[0].startswith("The answers to these items are not public")
+    assert "| k=3 |" in page.markdown(report).replace("mrr", "")
+    assert "not public" in Seen(page.html(report, 2)).text
+
+
+def test_one_video_has_no_interval(tmp_path):
+    items = [item for item in items_of() if item.cluster == "v0"]
+    write_run(tmp_path / "a", items, {"main": [ranking(1.0)] * 3})
+    report = page.read([tmp_path])
+    assert "One video only" in " ".join(report.sections[0].findings)
+    assert "| run | 1.000 |" in page.markdown(report)
+    assert "1.000" in Seen(page.html(report, 1)).text
 
 
 def test_pairs_are_corrected_for_all_of_them(tmp_path):

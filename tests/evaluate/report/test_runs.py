@@ -87,6 +87,7 @@ def test_one_run_told_twice_stands_there_once(tmp_path):
 
 
 TARGET = "_target_"
+RRF, WEIGHTED = "egorag.fuse.rrf.ReciprocalRank", "egorag.fuse.weighted.WeightedScores"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,10 @@ TARGET = "_target_"
             [{"encoders": {"a": {TARGET: "A"}, "b": {TARGET: "B", "y": 3}}},
              {"encoders": {"a": {TARGET: "A"}}}],
             ["+b", "base"],
+        ),
+        (
+            [{"fuser": {TARGET: RRF}}, {"fuser": {TARGET: WEIGHTED}}],
+            ["fuser=rrf", "fuser=weighted"],
         ),
         ([CONFIG, dict(CONFIG)], ["run aaaaaaaa", "run bbbbbbbb"]),
     ],
