@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.store.scope import Int64s
-from egorag.store.vector_rows import Floats, VectorRows, load_faiss
+from egorag.store.vector_rows import Floats, VectorRows, load_faiss, one_thread
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,7 +70,8 @@ def encode(rows: VectorRows) -> Any:
     metric = faiss.METRIC_INNER_PRODUCT if rows.normalised else faiss.METRIC_L2
     codes = faiss.IndexPQFastScan(dim, dim // 2 if dim % 2 == 0 else dim, 4, metric)
     sample = np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)
-    codes.train(rows.vectors[sample])
+    with one_thread():
+        codes.train(rows.vectors[sample])
     for start in range(0, count, _STEP):
         codes.add(np.ascontiguousarray(rows.part(start, min(start + _STEP, count))))
     return codes
@@ -101,8 +103,8 @@ def tune(codes: Any, rows: VectorRows, leaves: Mask, above: int) -> Tuned:
     queries, own = _queries(rows)
     most = min(_CHOICES[-1], len(rows))
     places: list[Int64s] = []  # of the true best in the order of the codes, by kind of query
-    for seen in (leaves, np.ones(len(rows), bool)):
-        truth = _exact(rows, queries, own, seen, max(GOALS))
+    among = leaves, np.ones(len(rows), bool)
+    for seen, truth in zip(among, _exact(rows, queries, own, among, max(GOALS)), strict=True):
         for i, query in enumerate(queries):
             found = candidates(codes, query, seen, most + 1)
             found = found[found != own[i]][:most]
@@ -143,10 +145,13 @@ def _queries(rows: VectorRows) -> tuple[Floats, Int64s]:
     return queries, own
 
 
-def _exact(rows: VectorRows, queries: Floats, own: Int64s, seen: Mask, k: int) -> Int64s:
-    """The best ``k`` seen rows of each query but the row it is itself: int64 [q, k], best first."""
-    best = np.full((len(queries), k), -np.inf, np.float32)
-    places = np.full((len(queries), k), -1, np.int64)
+def _exact(
+    rows: VectorRows, queries: Floats, own: Int64s, among: Sequence[Mask], k: int
+) -> list[Int64s]:
+    """For each mask the best ``k`` of its rows for each query, but the row that is the query
+    itself: int64 [q, k], best first."""
+    best = [np.full((len(queries), k), -np.inf, np.float32) for _ in among]
+    places = [np.full((len(queries), k), -1, np.int64) for _ in among]
     everyone = np.arange(len(queries))
     for start in range(0, len(rows), _STEP):
         part = rows.part(start, min(start + _STEP, len(rows)))
@@ -155,12 +160,13 @@ def _exact(rows: VectorRows, queries: Floats, own: Int64s, seen: Mask, k: int) -
             scores -= np.square(part).sum(axis=1) / 2
         mine = (own >= start) & (own < start + len(part))
         scores[everyone[mine], own[mine] - start] = -np.inf
-        scores[:, ~seen[start : start + len(part)]] = -np.inf
-        best = np.concatenate([best, scores], axis=1)
         numbers = np.broadcast_to(np.arange(start, start + len(part)), scores.shape)
-        places = np.concatenate([places, numbers], axis=1)
-        top = np.argpartition(-best, k - 1, axis=1)[:, :k]
-        best = np.take_along_axis(best, top, axis=1)
-        places = np.take_along_axis(places, top, axis=1)
-    order = np.argsort(-best, axis=1, kind="stable")
-    return np.take_along_axis(places, order, axis=1)
+        for i, seen in enumerate(among):
+            allowed = np.where(seen[start : start + len(part)], scores, -np.inf)
+            both = np.concatenate([best[i], allowed], axis=1)
+            top = np.argpartition(-both, k - 1, axis=1)[:, :k]
+            best[i] = np.take_along_axis(both, top, axis=1)
+            numbered = np.concatenate([places[i], numbers], axis=1)
+            places[i] = np.take_along_axis(numbered, top, axis=1)
+    orders = [np.argsort(-scores, axis=1, kind="stable") for scores in best]
+    return [np.take_along_axis(p, order, axis=1) for p, order in zip(places, orders, strict=True)]
