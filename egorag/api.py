@@ -125,6 +125,7 @@ class Index:
         image: str | Path | None = None,
         sound: str | Path | None = None,
         video: str | Path | None = None,
+        like: Scene | str | None = None,
         level: str = "scene",
         after: When = None,
         before: When = None,
@@ -133,11 +134,13 @@ class Index:
         without: Sequence[str] = (),
         **how: Unpack[How],
     ) -> Found:
-        """The best ``k`` scenes for a text, picture, sound or video clip (or several together).
+        """The best ``k`` scenes for a text, picture, sound, video clip or scene (or several).
 
         Each is searched in exactly the spaces that can take it; ``left_out`` tells the others.
 
         Args:
+            like: more like this scene: one of ``scenes()``, or ``"kitchen.mp4@1:05"`` for that at
+                1:05. Searched in each space with a vector of it; no encoder is loaded for it.
             level: one of ``LEVELS``, or ``"all"``.
             after, before: keep what starts at or after / ends at or before; seconds, ``"10:00"``
                 or ISO 8601 with a time zone.
@@ -153,7 +156,7 @@ class Index:
             SpaceError: no encoder of this index takes such a query.
         """
         check_k(k)
-        media = given(query, image, sound, video)
+        media = given(query, image, sound, video, like)
         query_ = make_query(self.folder.catalog, media, after, before, until, videos, level)
         return self._searching(query_, how, without).find(query_, k)
 
@@ -164,10 +167,11 @@ class Index:
         image: str | Path | None = None,
         sound: str | Path | None = None,
         video: str | Path | None = None,
+        like: Scene | str | None = None,
         without: Sequence[str] = (),
     ) -> dict[str, str]:
         """Rankings of this index that ``search`` with these arguments does not use, and why."""
-        asked = Query(**given(query, image, sound, video))
+        asked = make_query(self.folder.catalog, given(query, image, sound, video, like))
         return self._retriever({}, without).left_out(asked)
 
     def notes(
@@ -363,17 +367,9 @@ class Index:
         from egorag.plan.search import Methods, Search
 
         methods = Methods(**how)
-        rows = self.folder.catalog.encoders()
-        by_text = {bridge.text for n, bridge in self._bridges.items() if n not in without}
-        able = [
-            name
-            for name, row in rows.items()
-            if (row.space and row.space.queries & set(query.media) and name not in without)
-            or (query.text is not None and name in by_text)
-        ]
-        retriever = self._retriever(
-            {name: self._encoders.get(name) for name in able}, without, methods.fuser
-        )
+        texts = {bridge.text for n, bridge in self._bridges.items() if n not in without}
+        able = self._encoders.taking(query, without, texts)
+        retriever = self._retriever(able, without, methods.fuser)
         for part in (methods.reranker, methods.selector):
             if hasattr(part, "setup"):
                 part.setup(self._device)

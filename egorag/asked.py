@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from egorag.errors import ConfigError, did_you_mean
+from egorag.spans import MICROSECONDS, clock
 from egorag.store.catalog import Catalog
-from egorag.types import LEVELS, Query
+from egorag.types import LEVELS, Query, Scene
 from egorag.when import parse_when
 
 When = float | str | datetime | None
@@ -20,17 +21,18 @@ def given(
     image: str | Path | None = None,
     sound: str | Path | None = None,
     video: str | Path | None = None,
+    like: Scene | str | None = None,
 ) -> dict[str, Any]:
-    """The media of a query, as ``Query`` takes them.
+    """The media of a query, as ``make_query`` takes them.
 
     Raises:
         ConfigError: none at all.
     """
     files = {"image": image, "sound": sound, "video": video}
-    if text is None and not any(path is not None for path in files.values()):
-        raise ConfigError("give query=TEXT, image=PATH, sound=PATH or video=PATH")
+    if all(given is None for given in (text, like, *files.values())):
+        raise ConfigError("give query=TEXT, image=PATH, sound=PATH, video=PATH or like=VIDEO@TIME")
     paths = {name: None if path is None else Path(path) for name, path in files.items()}
-    return {"text": text, **paths}
+    return {"text": text, **paths, "like": like}
 
 
 def make_query(
@@ -50,15 +52,17 @@ def make_query(
         videos: names that ``find_video`` takes.
 
     Raises:
-        ConfigError: no such level or video, a time that is none.
+        ConfigError: no such level, video or scene, a time that is none.
     """
     if level != "all" and level not in LEVELS:
         raise ConfigError(f"no level {level!r}{did_you_mean(level, [*LEVELS, 'all'])}")
+    cut_off = parse_when("until", until)
+    like = media.get("like")
     return Query(
-        **media,
+        **{**media, "like": find_scene(catalog, like, cut_off) if isinstance(like, str) else like},
         after=parse_when("after", after),
         before=parse_when("before", before),
-        until=parse_when("until", until),
+        until=cut_off,
         levels=LEVELS if level == "all" else (level,),
         videos=tuple(find_video(catalog, name) for name in videos),
     )
@@ -78,6 +82,30 @@ def find_video(catalog: Catalog, name: str) -> str:
         how = "no video" if not found else f"{len(found)} videos"
         raise ConfigError(f"{how} called {name!r}{did_you_mean(name, [v.path for v in known])}")
     return str(found[0])
+
+
+def find_scene(catalog: Catalog, name: str, until: float | datetime | None = None) -> Scene:
+    """The scene called ``VIDEO@TIME``: of the video that ``find_video`` finds, at that time in it.
+
+    Raises:
+        ConfigError: no such video, no time in it, or one after ``until``.
+    """
+    video_name, at, said = name.rpartition("@")
+    if not at:
+        raise ConfigError(f"like={name!r} is no scene; give VIDEO@TIME, as kitchen.mp4@1:05")
+    time = parse_when("the time of like", said)
+    if not isinstance(time, float):
+        raise ConfigError(f"like={name!r} needs a time in the video, as kitchen.mp4@1:05")
+    video = find_video(catalog, video_name)
+    if isinstance(until, float) and time >= until:  # what lies there is not looked at
+        raise ConfigError(f"like={name!r} lies after until={until}; give an earlier scene")
+    moment = round(time * MICROSECONDS)
+    for scene in catalog.scenes(video, 0):
+        if scene.span.start <= moment < scene.span.end:
+            return scene
+    raise ConfigError(
+        f"like={name!r}: no scene there; the video is {clock(catalog.video(video).duration)} long"
+    )
 
 
 def check_k(k: object) -> None:

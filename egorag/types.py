@@ -15,6 +15,9 @@ from egorag.spans import Span, clock, to_seconds
 LEVELS = ("scene", "event", "video")
 """Names of levels 0, 1, 2. Level 0 tiles a video; the others are unions of adjacent children."""
 
+MEDIA = ("text", "image", "sound", "video", "like")
+"""What a query can be given by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -119,13 +122,15 @@ class Scene:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked for. At least one of text, image, sound and video is given.
+    """What is asked for. At least one of text, image, sound, video and like is given.
 
     Attributes:
         text: a phrase or question.
         image: path of a picture.
         sound: path of a sound file.
         video: path of a video clip, a few seconds long.
+        like: a scene of the index: "more like this", by its stored vectors. What overlaps it in
+            time is not found. Must itself lie before ``until``; the other filters do not bind it.
         after, before: keep scenes that start at or after / end at or before this time; seconds in
             the video, or a timezone-aware datetime compared through ``recorded_at``.
         until: the causal cut-off; nothing known later is read, ranked, counted or cited.
@@ -137,6 +142,7 @@ class Query:
     image: Path | None = None
     sound: Path | None = None
     video: Path | None = None
+    like: Scene | None = None
     after: float | datetime | None = None
     before: float | datetime | None = None
     until: float | datetime | None = None
@@ -144,8 +150,8 @@ class Query:
     videos: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if all(part is None for part in (self.text, self.image, self.sound, self.video)):
-            raise ValueError("a query needs a text, an image, a sound or a video clip")
+        if not self.media:
+            raise ValueError("a query needs a text, an image, a sound, a video clip or a scene")
         unknown = set(self.levels) - set(LEVELS)
         if unknown or not self.levels:
             raise ValueError(f"levels must be of {LEVELS}, got {self.levels}")
@@ -158,8 +164,8 @@ class Query:
 
     @property
     def media(self) -> tuple[str, ...]:
-        """Which of text, image, sound and video are given."""
-        return tuple(m for m in ("text", "image", "sound", "video") if getattr(self, m) is not None)
+        """Which of ``MEDIA`` are given."""
+        return tuple(medium for medium in MEDIA if getattr(self, medium) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def joint(
         space = rows[encoder].space
         assert space is not None
         space.check_same(vector.space)
-    seen = query.levels, query.videos, query.after, query.before, query.until
+    seen = query.levels, query.videos, query.after, query.before, query.until, query.like
     key: Hashable = (repr(fuser), *((n, encoder) for n, (encoder, _) in vectors.items()), seen)
     known: dict[Hashable, Joined] = catalog.memo("joined", dict)
     if key not in known:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from egorag import registry
 from egorag.errors import ConfigError, EgoragError, did_you_mean
 from egorag.store.folder import IndexFolder
+from egorag.types import Query
 
 
 class LoadedEncoders:
@@ -64,6 +65,23 @@ class LoadedEncoders:
                 ) from error
             self._ready[name] = encoder
         return self._ready[name]
+
+    def taking(
+        self, query: Query, without: Collection[str], texts: Collection[str]
+    ) -> dict[str, Any]:
+        """Those that embed something of ``query``, loaded, by name.
+
+        Args:
+            without: names to leave out.
+            texts: names of those that a text is also embedded by for a projection.
+        """
+        known = self._folder.catalog.encoders().items()
+        return {
+            name: self.get(name)
+            for name, row in known
+            if (row.space and row.space.queries & set(query.media) and name not in without)
+            or (query.text is not None and name in texts)
+        }
 
     def of_text(self, model: str | None) -> Any | None:
         """The index's text encoder of this model, else its first; None if it has none."""

@@ -69,7 +69,8 @@ class Retriever:
         self.fuser = fuser
         self.depth = depth
         queries = self._queries()
-        fuser.check([BM25, *queries, *(f"{n}:{m}" for n, media in queries.items() for m in media)])
+        media = {n: [*takes, "like"] for n, takes in queries.items()}
+        fuser.check([BM25, *queries, *(f"{n}:{m}" for n, takes in media.items() for m in takes)])
         for name in self.without:
             if name not in (BM25, *queries):
                 raise ConfigError(f"without names {name!r}{did_you_mean(name, [BM25, *queries])}")
@@ -78,7 +79,9 @@ class Retriever:
         """The best ``k`` scenes the query may see, best first; fewer where there are no more.
 
         Every medium of the query is searched: its vectors in each space that takes it, its text
-        by BM25 too. Equal scores come in order of best single rank, then (video, start, level).
+        by BM25 too; a scene, by its own stored vectors, in each space that has one of it, whether
+        or not queries enter that. Equal scores come in order of best single rank, then (video,
+        start, level).
 
         Raises:
             ConfigError: ``k`` below 1, an empty text, an unknown video.
@@ -137,14 +140,18 @@ class Retriever:
     def left_out(self, query: Query) -> dict[str, str]:
         """Rankings of this index that have no part in answering ``query``, and why."""
         asked = query.media
+        called = ["a scene" if medium == "like" else medium for medium in asked]
         takes = {**self._queries(), BM25: ["text"]}
+        stored = self._stored(query)
         return {
             name: "left out on request"
             if name in self.without
-            else f"takes {' or '.join(media) or 'no query'}, not {' or '.join(asked)}"
+            else "has no vector of the scene"
+            if asked == ("like",) and name != BM25
+            else f"takes {' or '.join(media) or 'no query'}, not {' or '.join(called)}"
             f"{f'; {REMEDY}' if 'text' in asked and 'video' in media else ''}"
             for name, media in takes.items()
-            if name in self.without or not set(media) & set(asked)
+            if name in self.without or not (set(media) & set(asked) or name in stored)
         }
 
     def notes(self, query: Query) -> list[str]:
@@ -165,13 +172,15 @@ class Retriever:
         """The query in every space that takes a medium of it.
 
         Raises:
-            ConfigError: an empty text.
+            ConfigError: an empty text, or a scene that is not known before ``until``.
             SpaceError: no encoder of the index takes a medium of the query.
         """
         if query.text is not None and not plain(query.text):
             raise ConfigError("the query text is empty; say what to look for")
         vectors: dict[tuple[str, str], QueryVector] = {}
         for medium in query.media:
+            if medium == "like":
+                continue
             takers = [n for n, e in self.encoders.items() if e.space and medium in e.space.queries]
             others = medium == "text" and (self.bridges or BM25 not in self.without)
             if not takers and not others:
@@ -183,7 +192,31 @@ class Retriever:
             text = text or _embed(self._texts[bridge.text], query, "text")
             projected = bridge.projection.apply(text.values, text.space)
             vectors[name, "text"] = QueryVector(projected, bridge.projection.target)
+        if query.like is not None:
+            stored = self._stored(query)
+            if not stored:
+                held = ", ".join(sorted(self.without)) or "none"
+                raise SpaceError(
+                    f"no encoder of this index has a vector of the scene (without: {held}); index "
+                    "its video with one that makes vectors of scenes (python -m egorag.doctor)"
+                )
+            vectors |= {(name, "like"): vector for name, vector in stored.items()}
         return vectors
+
+    def _stored(self, query: Query) -> dict[str, QueryVector]:
+        """The vectors of ``query.like``, by the encoders that have one."""
+        found: dict[str, QueryVector] = {}
+        if query.like is None:
+            return found
+        catalog = self.folder.catalog
+        with catalog.snapshot():
+            catalog.scope(query)  # refuses, before anything is read, what may not be seen
+            for row in catalog.scene_encoders():
+                if row.name not in self.without and row.space is not None:
+                    (values,) = self.folder.vectors.rows(row.name, np.array([query.like.id]))
+                    if np.isfinite(values).all():
+                        found[row.name] = QueryVector(values, row.space)
+        return found
 
     def _queries(self) -> dict[str, list[str]]:
         """The media that reach each space of the index, by encoder."""

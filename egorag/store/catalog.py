@@ -265,7 +265,7 @@ class Catalog:
 
     def scope(self, query: Query) -> Scope:
         """The scenes that the query's levels, videos and times allow; see ``Scope``."""
-        key = query.levels, query.videos, query.after, query.before, query.until
+        key = query.levels, query.videos, query.after, query.before, query.until, query.like
         with self.snapshot():
             known: dict[Hashable, Scope] = self.memo("scopes", dict)
             scope = known.pop(key) if key in known else self.table().scope(query)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from egorag.errors import ConfigError, did_you_mean
 from egorag.spans import MICROSECONDS
-from egorag.types import LEVELS, Query, Video
+from egorag.types import LEVELS, Query, Scene, Video
 
 Int64s = npt.NDArray[np.int64]
 
@@ -122,7 +122,8 @@ class SceneTable:
         """The scenes ``query`` may see.
 
         Raises:
-            ConfigError: the query names a video that is not in the index.
+            ConfigError: the query names a video or scene that is not in the index, or a scene that
+                is not known before its ``until``.
         """
         wanted = np.isin(np.arange(len(LEVELS)), [LEVELS.index(name) for name in query.levels])
         keep = wanted[self.level]
@@ -140,7 +141,25 @@ class SceneTable:
             keep &= self.end <= self._times(query.before)
         if query.until is not None:
             keep &= self.known_at <= self._times(query.until)
+        if query.like is not None:
+            keep &= ~self._overlaps(query.like, query.until)
         return Scope(self.ids[keep], self, keep, query.until is not None, untimed)
+
+    def _overlaps(self, like: Scene, until: float | datetime | None) -> npt.NDArray[np.bool_]:
+        """bool [n]: ``like`` itself, and whatever of its video shares a moment with it."""
+        row = int(np.searchsorted(self.ids, like.id))
+        if row == len(self.ids) or self.ids[row] != like.id:
+            raise ConfigError(f"{like} is no scene of this index; take one of its own scenes")
+        video = self.videos[self.video[row]]
+        if until is not None:
+            undated = isinstance(until, datetime) and video.recorded_at is None
+            if undated or self.known_at[row] > _in_video(until, video):
+                raise ConfigError(
+                    f"the scene to look for more of is not known before until={until}; give an "
+                    "earlier scene, or a later until"
+                )
+        together = (self.start < self.end[row]) & (self.end > self.start[row])
+        return (self.video == self.video[row]) & together | (self.ids == like.id)
 
     def places(self, ids: Int64s) -> Int64s:
         """Row of each scene of ``ids`` (int64 [m], all of them in the table)."""
