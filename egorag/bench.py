@@ -55,7 +55,10 @@ def _measured(
     from egorag.evaluate import told
     from egorag.evaluate.base import FromFile
     from egorag.evaluate.measure import measure
+    from egorag.evaluate.tracking import track
 
+    tracker = registry.build("trackers", "tracker", settings["tracker"])
+    tracker.check()
     benchmark = registry.build("benchmarks", "benchmark", settings["benchmark"])
     dataset = benchmark.read()
     scores = benchmark.from_file(dataset) if isinstance(benchmark, FromFile) else None
@@ -64,6 +67,7 @@ def _measured(
         return Result(data, told.text(data)), dataset, None
     runs = Path(settings["cache"]) / "runs"
     done = measure(dataset, settings, runs, fresh=settings["fresh"], wait=wait)
+    track(tracker, done.record)
     text = f"{told.text(done.result)}\n\nrecord: {done.record}"
     return Result({**done.result, "record": str(done.record)}, text), dataset, done
 

@@ -30,7 +30,7 @@ FREE_TEXT = frozenset(
 
 _TUNING = re.compile(
     r"(encoders\.[^.=]+|segmenter|fuser|strategy|reranker|selector|planner|answerer|training"
-    r"|benchmark)\.[\w.]+="
+    r"|benchmark|tracker)\.[\w.]+="
 )
 _KEY = re.compile(r"(?P<mark>\+\+|\+|~)?(?P<head>[^=.@/:]+)(?P<rest>[^=]*)(=(?P<value>.*))?", re.S)
 

@@ -30,6 +30,7 @@ GROUPS = {
     "planners": "planner",
     "answerers": "answerer",
     "benchmarks": "benchmark",
+    "trackers": "tracker",
 }
 """What the config calls one of each group."""
 
