@@ -4,6 +4,11 @@ A ranking beside a random one and BM25; an answer beside those that never look a
 (majority, longest and shortest choice, the same generator without evidence), the same generator
 given the right scenes (oracle), and given another question's (shuffled). Where a rule leaves
 several choices, each gets its share, so no order of choices is favoured.
+
+A generator that looks for evidence itself has no search in these runs, and its other tools reach no
+further than the evidence it is given: the stretch of one video from its first scene to its last
+(oracle), what the other question was asked of (shuffled). Where that cannot keep what is right in
+or out, the control says nothing of the question and is left out for it.
 """
 
 from __future__ import annotations
@@ -11,14 +16,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from egorag.evaluate.base import Item
 from egorag.evaluate.run import Condition, Measured, Session
 from egorag.evaluate.score import of_answer
-from egorag.generate.base import Answerer, Guessing
-from egorag.types import Hit
+from egorag.generate.base import Answerer, Guessing, Searching
+from egorag.spans import to_seconds
+from egorag.types import Hit, Query
 
 MAIN = "main"
 """The condition that is measured for its own sake."""
@@ -134,19 +141,32 @@ def _oracle(session: Session, item: Item) -> Measured:
     allowed = session.index.folder.catalog.scope(session.query(item))
     best = sorted(right, key=lambda id: -right[id])
     visible = [id for id in best if id in set(allowed.ids.tolist())]
-    return _given(session, item, _hits(session, visible), item)
+    hits = _hits(session, visible)
+    query = session.query(item)
+    if isinstance(session.answerer, Searching) and hits:
+        videos = {hit.scene.video for hit in hits}
+        if len(videos) > 1:
+            return {}, {}
+        spans = [hit.scene.span for hit in hits]
+        start, end = min(span.start for span in spans), max(span.end for span in spans)
+        after, before = to_seconds(start), to_seconds(end)
+        query = replace(query, videos=tuple(videos), after=after, before=before)
+    return _given(session, item, hits, query)
 
 
 def _shuffled(session: Session, item: Item, other: Item) -> Measured:
     """Answers from what another question found, under that one's limits, without what is right."""
     right = session.grades(item)
+    query = session.query(other, text=item.text)
+    reach = session.index.folder.catalog.scope(query).ids.tolist()
+    if isinstance(session.answerer, Searching) and not right.keys().isdisjoint(reach):
+        return {}, {}
     found = [hit for hit in session.search(other) if hit.scene.id not in right]
-    return _given(session, item, found, other)
+    return _given(session, item, found, query)
 
 
-def _given(session: Session, item: Item, hits: Sequence[Hit], limits: Item) -> Measured:
+def _given(session: Session, item: Item, hits: Sequence[Hit], query: Query) -> Measured:
     by: Answerer = session.answerer
-    query = session.query(limits, text=item.text)
     encoder = session.index.text_encoder(by)
     folder = session.index.folder
     answer = by.answer(query, hits, folder, encoder, item.choices or None)

@@ -16,9 +16,10 @@ from egorag.evaluate.compare import comparisons
 from egorag.evaluate.measure import measure
 from egorag.evaluate.record import Identity, Outcome, RunFolder, read_items, read_record, read_rows
 from egorag.evaluate.rerun import _rows_differ
+from egorag.evaluate.run import Asking
 from egorag.evaluate.score import Row
 from egorag.spans import Span
-from egorag.types import TimedText
+from egorag.types import Answer, TimedText
 
 SAID = {
     "kitchen": ["I open the fridge", "the knife is on the red board", "the kettle whistles"],
@@ -114,6 +115,39 @@ def test_shuffled_evidence_is_of_another_video():
     for seed in range(20):
         other = controls._others(items, seed)
         assert all(other[item.id].cluster != item.cluster for item in items)
+
+
+def test_who_searches_itself_reaches_no_further_than_its_evidence(settings, tmp_path, monkeypatch):
+    seen = []
+
+    class Explorer:
+        """Looks at all it may, as tools would let it."""
+
+        def searching(self, search):
+            return self
+
+        def answer(self, query, hits, folder, encoder=None, choices=None):
+            scenes = folder.catalog.scope(query).ids.tolist()
+            seen.append((query.text, {hit.scene.id for hit in hits}, set(scenes)))
+            return Answer("", True, 0.0)
+
+    everywhere = QUESTIONS[:3]
+    within = tuple(replace(one, videos=(one.cluster,)) for one in everywhere)
+    for items, shuffled in ((everywhere, 0), (within, 3)):
+        seen.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "egorag.evaluate.measure._asking", lambda given: Asking(answerer=Explorer())
+            )
+            done = measure(dataset(items=items), settings, tmp_path / str(shuffled) / "runs")
+        rows = read_rows(done.record)
+        oracle, others = seen[3:6], seen[6:]
+        assert all(hits == scope and len(hits) == 1 for _, hits, scope in oracle)
+        assert len(others) == shuffled
+        right = {text: hits for text, hits, _ in oracle}
+        assert all(scope and scope.isdisjoint(right[text]) for text, _, scope in others)
+        asked = [bool(rows["shuffled", one.id].values) for one in items]
+        assert asked == [bool(shuffled)] * 3
 
 
 def test_a_stopped_run_goes_on_where_it_was(run, settings, tmp_path, monkeypatch):
