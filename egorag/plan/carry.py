@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from egorag.fuse.rrf import ReciprocalRank
 from egorag.plan.asked import Limits, Want
 from egorag.plan.base import Plan, Reading, Step
 from egorag.plan.relevance import Occurrence, in_time, occurrences, relevant
@@ -219,13 +220,29 @@ def carry(
     Raises:
         ConfigError, SpaceError: as ``Retriever.search``.
     """
-    (want,) = reading.wants
     course = Course(folder, find, reading.limits)
-    hits, narrowed = course.run(want, query, k)
+    each = [course.run(want, query, k) for want in reading.wants]
+    hits, narrowed = each[0]
+    if len(each) > 1:
+        hits, narrowed, course.order = _together([hits for hits, _ in each], k), query, None
     notes = (*reading.notes, *dict.fromkeys(course.notes))
     narrowed = replace(narrowed, text=query.text)
     steps, count = tuple(course.steps), course.count
     return hits, Plan(reading.by, narrowed, notes, steps, course.order, count)
+
+
+def _together(lists: Sequence[Sequence[Hit]], k: int) -> list[Hit]:
+    """The best ``k`` of several lists by reciprocal rank, each with the parts it was first found
+    with; their scores are not comparable. Equal ones in order of video and time."""
+    known = {hit.scene.id: hit for hits in reversed(lists) for hit in hits}
+    ranked = {
+        str(number): [(hit.scene.id, 1 / rank) for rank, hit in enumerate(hits, start=1)]
+        for number, hits in enumerate(lists)
+        if hits
+    }
+    fused = ReciprocalRank().fuse(ranked) if ranked else ()
+    hits = [replace(known[item.id], score=item.score) for item in fused]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.scene.video, hit.scene.span))[:k]
 
 
 def _other(query: Query) -> bool:

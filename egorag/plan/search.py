@@ -86,7 +86,8 @@ class Search:
         """
         folder = self.retriever.folder
         reading = self.methods.planner.read(query, folder.catalog)
-        if all(want.plain for want in reading.wants):
+        first, *others = reading.wants
+        if not others and first.plain and first.text == (query.text or ""):
             hits, notes = self.noted(query, k)
             return Found(tuple(hits), Plan(reading.by, query), (*reading.notes, *notes))
         hits, plan = carry(reading, query, k, folder, self._some)
