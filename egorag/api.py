@@ -43,7 +43,8 @@ def build(
 
     Raises:
         ConfigError: wrong overrides, or inputs that do not exist.
-        MediaError: not one of the inputs could be indexed.
+        MediaError: not one of the inputs could be indexed. If some could not, or an encoder failed
+            on one, that is a warning.
     """
     from egorag.errors import MediaError
     from egorag.media.inputs import discover
@@ -57,6 +58,10 @@ def build(
     if not any(outcome.record for outcome in summary.outcomes):
         reasons = "; ".join(f"{o.path}: {o.reason}" for o in summary.outcomes[:5])
         raise MediaError(f"none of {len(inputs)} inputs could be indexed: {reasons}")
+    for outcome in summary.outcomes:
+        if outcome.failed:
+            lost = outcome.record.problems if outcome.record else [outcome.reason]
+            warnings.warn(f"{outcome.path}: {'; '.join(map(str, lost))}", stacklevel=2)
     return open_index(index)
 
 

@@ -296,4 +296,10 @@ class Retriever:
 
 def _embed(encoder: Encoder, query: Query, medium: str) -> QueryVector:
     assert isinstance(encoder, QueryEncoder) and encoder.space is not None
-    return QueryVector(encoder.embed_query(query, medium), encoder.space)
+    made = np.asarray(encoder.embed_query(query, medium), np.float32)
+    if made.shape != (encoder.space.dim,) or not np.isfinite(made).all():
+        raise SpaceError(
+            f"{type(encoder).__name__}.embed_query gave {list(made.shape)} {made!r:.80}, but a "
+            f"query in the space of {encoder.space.model} is {encoder.space.dim} finite numbers"
+        )
+    return QueryVector(made, encoder.space)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import egorag
 from egorag import config, registry
 from egorag.encode.base import Available, Encoder, FrameClip, Medium, Over, Vectors
 from egorag.encode.weightless import Weightless
-from egorag.errors import ConfigError
+from egorag.errors import ConfigError, SpaceError
 from egorag.media.sampling import FrameSampling
 from egorag.spaces import EmbeddingSpace
 from egorag.types import Query
@@ -84,6 +85,57 @@ def test_registered_it_indexes_and_is_searched_like_any_other(sample: Path, tmp_
     with (
         egorag.open(tmp_path / "i") as index,
         pytest.raises(ConfigError, match=r"Lightness' is not a registered .*egorag\.register"),
+    ):
+        index.search("light")
+
+
+class Raises(Lightness):
+    def encode(self, clips: Sequence[FrameClip]) -> Vectors:
+        raise ZeroDivisionError("halved by nothing")
+
+
+class Wide(Lightness):
+    def encode(self, clips: Sequence[FrameClip]) -> Vectors:
+        return np.ones((len(clips), 3), np.float32)
+
+
+@pytest.mark.parametrize(("cls", "told"), [(Raises, "halved by nothing"), (Wide, "3")])
+def test_an_encoder_that_fails_is_told_and_the_rest_is_kept(
+    cls: type[Lightness], told: str, sample: Path, tmp_path: Path
+) -> None:
+    egorag.register("own", cls)
+    with (
+        pytest.warns(UserWarning, match=rf"day\.mp4: .*own.*{told}"),
+        egorag.build(sample, tmp_path / "i", ["encoder=[subtitles,own]"]) as index,
+    ):
+        assert index.texts(index.videos()[0].id, "subtitle")
+
+
+@pytest.mark.parametrize("vector", [[0, 1], np.array([0.0, 1.0])])
+def test_a_query_in_numbers_of_another_kind_is_taken(
+    vector: Any, sample: Path, tmp_path: Path
+) -> None:
+    @dataclass(frozen=True)
+    class Query64(Lightness):
+        def embed_query(self, query: Query, medium: str) -> Vectors:
+            return vector
+
+    egorag.register("own", Query64)
+    with egorag.build(sample, tmp_path / "i", ["encoder=[subtitles,own]"]) as index:
+        assert "own" in index.search("light", k=1)[0].parts
+
+
+@pytest.mark.parametrize("vector", [None, [0, 1, 0], [float("nan"), 0]])
+def test_a_query_vector_that_is_none_is_refused(vector: Any, sample: Path, tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Lost(Lightness):
+        def embed_query(self, query: Query, medium: str) -> Vectors:
+            return vector
+
+    egorag.register("own", Lost)
+    with (
+        egorag.build(sample, tmp_path / "i", ["encoder=[own]"]) as index,
+        pytest.raises(SpaceError, match=r"Lost\.embed_query gave .* test/lightness is 2 finite"),
     ):
         index.search("light")
 
