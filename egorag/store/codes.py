@@ -22,7 +22,7 @@ from egorag.store.vector_rows import Floats, VectorRows, load_faiss, one_thread
 
 Mask = npt.NDArray[np.bool_]
 
-GOALS = {10: 0.985, 100: 0.95}
+GOALS = {10: 0.985, 100: 0.95, 300: 0.95}
 """Least recall@k that the measured number of candidates must reach, for every kind of query."""
 
 LEAST_ROWS = 1000
@@ -41,16 +41,23 @@ class Tuned:
 
     Attributes:
         above: scopes of more scenes than this are searched by codes first.
-        candidates: how many of them are scored exactly; None where no number of them is enough,
-            so that every search is exact.
-        recall: recall@k by k, with that many candidates, of the kind of query found worst.
+        wanted: by k, how many candidates are scored exactly; None where no number of them is
+            enough, so that every search is exact.
+        recall: recall@k by k, with so many candidates, of the kind of query found worst.
         queries: how many queries were asked.
     """
 
     above: int
-    candidates: int | None
+    wanted: dict[int, int] | None
     recall: dict[int, float]
     queries: int
+
+    def candidates(self, k: int) -> int:
+        """How many are to be scored for the best ``k``; beyond what was measured, in proportion."""
+        assert self.wanted is not None
+        enough = [number for goal, number in sorted(self.wanted.items()) if goal >= k]
+        most = max(self.wanted)
+        return enough[0] if enough else self.wanted[most] * -(-k // most)
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -60,7 +67,9 @@ class Tuned:
     def from_json(cls, text: str) -> Tuned:
         """What ``to_json`` gave."""
         data = json.loads(text)
-        return cls(**{**data, "recall": {int(k): r for k, r in data["recall"].items()}})
+        recall = {int(k): share for k, share in data["recall"].items()}
+        wanted = data["wanted"] and {int(k): number for k, number in data["wanted"].items()}
+        return cls(**{**data, "recall": recall, "wanted": wanted})
 
 
 def encode(rows: VectorRows) -> Any:
@@ -112,12 +121,16 @@ def tune(codes: Any, rows: VectorRows, leaves: Mask, above: int) -> Tuned:
             order[found] = np.arange(len(found))
             places.append(order[truth[i]])
     kinds: npt.NDArray[np.int64] = np.stack(places).reshape((-1, _QUERIES, max(GOALS)))
+    choices = [c for c in _CHOICES if c <= most] or [most]
+    wanted: dict[int, int] = {}
     recall: dict[int, float] = {}
-    for choice in [c for c in _CHOICES if c <= most] or [most]:
-        recall = {k: float((kinds[:, :, :k] < choice).mean(axis=(1, 2)).min()) for k in GOALS}
-        if all(recall[k] >= goal for k, goal in GOALS.items()):
-            return Tuned(above, choice, recall, len(queries))
-    return Tuned(above, None, recall, len(queries))
+    for k, goal in GOALS.items():
+        for choice in choices:
+            recall[k] = float((kinds[:, :, :k] < choice).mean(axis=(1, 2)).min())
+            if recall[k] >= goal and choice >= max(wanted.values(), default=0):
+                wanted[k] = choice
+                break
+    return Tuned(above, wanted if len(wanted) == len(GOALS) else None, recall, len(queries))
 
 
 def _queries(rows: VectorRows) -> tuple[Floats, Int64s]:

@@ -120,7 +120,7 @@ class VectorIndex:
                 with one_thread():
                     tuned = codes.tune(coded, rows, leaves(ids), exact_up_to)
                 file.meta["tuned"] = tuned.to_json()
-                if tuned.candidates is not None:
+                if tuned.wanted is not None:
                     faiss = load_faiss()
                     file.add("codes", [faiss.serialize_index(coded)], "U8")
 
@@ -212,7 +212,8 @@ class VectorIndex:
         if device == "cuda" and not scope.causal and k <= _MOST_ON_GPU:
             places = self._on_cuda(query, scope, seen, k)
         elif self._codes is not None and not scope.causal and total > self._above(exact_up_to):
-            places = codes.candidates(self._codes, query, seen, self._wanted(k))
+            assert self.tuned is not None
+            places = codes.candidates(self._codes, query, seen, self.tuned.candidates(k))
         else:
             found = self._by_halves(query, seen, total, k)
             if found is not None:
@@ -223,10 +224,6 @@ class VectorIndex:
     def _above(self, exact_up_to: int | None) -> int:
         assert self.tuned is not None
         return self.tuned.above if exact_up_to is None else exact_up_to
-
-    def _wanted(self, k: int) -> int:
-        assert self.tuned is not None and self.tuned.candidates is not None
-        return self.tuned.candidates * max(1, -(-k // max(codes.GOALS)))
 
     def _by_halves(
         self, query: Floats, seen: npt.NDArray[np.bool_], total: int, k: int

@@ -161,9 +161,14 @@ def test_what_was_measured_is_kept(many) -> None:
     index = VectorIndex.load(path, space)
     assert index is not None and index.tuned is not None
     tuned = index.tuned
-    assert tuned.above == 100 and tuned.candidates is not None and tuned.queries == 128
+    assert tuned.above == 100 and tuned.wanted is not None and tuned.queries == 128
     assert all(tuned.recall[k] >= goal for k, goal in codes.GOALS.items())
     assert codes.Tuned.from_json(tuned.to_json()) == tuned
+    assert list(tuned.wanted) == list(codes.GOALS) == list(tuned.recall)
+    assert [tuned.candidates(k) for k in codes.GOALS] == sorted(tuned.wanted.values())
+    for k, same in ((1, 10), (11, 100), (299, 300)):
+        assert tuned.candidates(k) == tuned.wanted[same]
+    assert tuned.candidates(601) == 3 * tuned.wanted[300]
 
 
 def test_where_no_number_is_enough_search_is_exact(tmp_path, toy, proposed, monkeypatch) -> None:
@@ -173,7 +178,7 @@ def test_where_no_number_is_enough_search_is_exact(tmp_path, toy, proposed, monk
         folder.vectors.refresh()
         (path,) = (folder.path / "vectors").iterdir()
         index = VectorIndex.load(path, SPREAD)
-        assert index is not None and index.tuned is not None and index.tuned.candidates is None
+        assert index is not None and index.tuned is not None and index.tuned.wanted is None
         assert index.tuned.recall[10] < codes.GOALS[10]
         changed = path.stat().st_mtime_ns
         folder.vectors.refresh()
@@ -200,7 +205,7 @@ def test_the_measured_recall_is_the_recall(monkeypatch) -> None:
         for k, kept in shares.items():
             kept.append(len(set(np.argsort(-scores)[:k]) & set(proposals)) / k)
     tuned = codes.tune(coded, rows, np.ones(3000, bool), 7)
-    assert tuned.candidates is None and tuned.above == 7
+    assert tuned.wanted is None and tuned.above == 7
     for k, kept in shares.items():
         kinds = [np.mean(kept[i : i + 32]) for i in (0, 32, 64, 96)]
         assert tuned.recall[k] == pytest.approx(
