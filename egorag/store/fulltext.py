@@ -71,16 +71,22 @@ def search_text(catalog: Catalog, text: str, scope: Scope, k: int) -> list[tuple
         try:
             for phrase in parse(text):
                 rows, frequency = _postings(catalog, phrase, documents)
-                having = int(np.count_nonzero(seen.visible[rows]))
+                lengths = seen.lengths[rows]
+                having = int(np.count_nonzero(lengths <= seen.longest))
                 idf = max(math.log((count - having + 0.5) / (having + 0.5)), LEAST_IDF)
                 for start in range(0, len(rows), _STEP):
                     some, often = rows[start : start + _STEP], frequency[start : start + _STEP]
-                    gain = idf * (K1 + 1) * often / (often + seen.norms[seen.lengths[some]])
+                    norms = seen.norms[lengths[start : start + _STEP]]
+                    gain = idf * (K1 + 1) * often / (often + norms)
                     before = scores[some]
                     touched.append(some[(before == 0) & (gain > 0)])
                     scores[some] = before + gain
             found = np.concatenate([*touched, np.empty(0, np.int64)])
-            return catalog.table().rank(documents.ids[found], scores[found], k)
+            totals = scores[found]
+            if len(found) > k > 0:  # ids are looked up of the best alone
+                kept = totals >= -np.partition(-totals, k - 1)[k - 1]
+                found, totals = found[kept], totals[kept]
+            return catalog.table().rank(documents.ids[found], totals, k)
         finally:
             for rows in touched:
                 scores[rows] = 0
@@ -148,15 +154,17 @@ def _stop_terms() -> frozenset[Phrase]:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """What a scope allows of the documents: which, how many, and their length norms.
+    """What a scope allows of the documents: how many, and their length norms.
 
     Attributes:
-        lengths: int32 [n], in tokens; the largest stands for every document outside the scope.
+        longest: length of the longest document.
+        lengths: int32 [n], in tokens; one more than ``longest`` for every document outside the
+            scope.
         norms: by length; infinite, so that there is no gain, outside the scope.
     """
 
-    visible: npt.NDArray[np.bool_]
     count: int
+    longest: int
     lengths: npt.NDArray[np.int32]
     norms: npt.NDArray[np.float64]
 
@@ -169,7 +177,7 @@ def _statistics(documents: Documents, scope: Scope) -> _Statistics:
     norms = K1 * (1 - B + B * np.arange(longest + 2, dtype=np.float64) / average)
     norms[-1] = np.inf
     lengths = np.where(visible, documents.lengths, longest + 1).astype(np.int32)
-    return _Statistics(visible, count, lengths, norms)
+    return _Statistics(count, longest, lengths, norms)
 
 
 def _postings(catalog: Catalog, phrase: Phrase, documents: Documents) -> Postings:
