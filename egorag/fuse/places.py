@@ -47,7 +47,7 @@ class Places:
             ranking = rankings[name]
             told = np.array([score for _, score in ranking], np.float64)
             if isinstance(ranking, Covered):
-                known = np.fromiter((i in ranking.known for i in listed), bool, len(listed))
+                known = np.fromiter(map(ranking.known.__contains__, listed), bool, len(listed))
                 scores[row, known] = ranking.floor
             else:
                 scores[row] = told[-1] if len(told) else 0.0
