@@ -12,6 +12,9 @@ from egorag.metrics.paired import holm, mcnemar, paired_bootstrap
 SURE = 0.05
 """A corrected p value below it is called a difference."""
 
+MOST = 500
+"""Comparisons beyond which nothing survives: a p value of 10,000 draws is 1 / 10,001 at least."""
+
 
 def comparisons(
     rows: Mapping[str, Sequence[Row]], metric: str, seed: int = 0, of: str | None = None
@@ -35,9 +38,7 @@ def comparisons(
     return _corrected([one for one in found if one is not None])
 
 
-def pairwise(
-    rows: Mapping[str, Sequence[Row]], metric: str, seed: int = 0
-) -> list[dict[str, Any]]:
+def pairwise(rows: Mapping[str, Sequence[Row]], metric: str, seed: int = 0) -> list[dict[str, Any]]:
     """Each run against each after it, as ``comparisons`` does, corrected for all pairs together.
 
     Returns:

@@ -13,6 +13,7 @@ from egorag.evaluate.score import Row
 MOST = 8
 """Runs of one figure: the best ones; more colours could not be told apart."""
 
+_POINTS = 100  # of a risk curve, evenly by rank, the last one kept
 _PROCESS = " Memory is that of the whole process: what a sweep ran before counts, too."
 
 
@@ -88,8 +89,9 @@ def risk_figure(section: Section) -> Figure | None:
         return None
     series = []
     for number, name, of in found:
-        pairs = zip(of.curve.coverage.tolist(), of.curve.risk.tolist(), strict=True)
-        series.append(Series(name, [Point(*pair) for pair in pairs], number))
+        pairs = list(zip(of.curve.coverage.tolist(), of.curve.risk.tolist(), strict=True))
+        step = -(-len(pairs) // _POINTS)
+        series.append(Series(name, [Point(*pair) for pair in pairs[::-step][::-1]], number))
     areas = "; ".join(f"{name} {of.area:.3f}" for _, name, of in found)
     return _figure(
         "Risk and coverage",
@@ -133,7 +135,7 @@ def cost_figures(section: Section) -> Iterator[Figure]:
         "tokens an item": [_tokens(run.main) for run in section.runs],
     }
     for name, values in costs.items():
-        if not shown or not any(values):
+        if len(shown) < 2 or not any(values):
             continue
         series = []
         for line in shown:

@@ -128,7 +128,7 @@ def _told(row: Row, metric: str) -> str:
     hits = ranked(row)
     if hits is not None and row.output.get("relevant"):
         rank = next((n for n, hit in enumerate(hits, 1) if hit["grade"] > 0), None)
-        among = f"no right scene among {len(hits)}"
+        among = f"no right scene among {len(hits)}" if hits else "no scene found"
         words.append(among if rank is None else f"first right scene at rank {rank} of {len(hits)}")
     until = row.item.until
     if until is not None:
@@ -163,7 +163,9 @@ class _Pictures:
             scene = Span.seconds(hit["start"], hit["end"])
             taken = self._at(hit["path"], Span.seconds(start, end).middle)
             text = _short(hit["text"])
-            yield Shot(f"rank {rank}", hit["grade"] > 0, *_where(hit["path"], scene), text, *taken)
+            right = hit["grade"] > 0
+            head = f"rank {rank}{' ✓' * right}"
+            yield Shot(head, right, *_where(hit["path"], scene), text, *taken)
 
     def missed(self, row: Row) -> Iterator[Shot]:
         """The best place with the answer, where none of the scenes shown is right."""

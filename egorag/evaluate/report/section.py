@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from egorag.evaluate.compare import pairwise
+from egorag.evaluate.compare import MOST, pairwise
 from egorag.evaluate.report.names import names, settings_of
 from egorag.evaluate.report.runs import Finished
 from egorag.metrics.intervals import Interval
@@ -147,6 +147,8 @@ class Section:
             yield f"{', '.join([name, *level])} score the same, the highest of {count} runs."
         else:
             yield f"{name} scores highest of {count} runs."
+        if tests > MOST:
+            yield f"No gain can survive {tests} comparisons: report at most 32 runs together."
         if survive:
             yield f"Its gain survives the correction for {corrected} over: {', '.join(survive)}."
         if fails:

@@ -82,6 +82,13 @@ def test_numbers_are_those_of_the_records(answers):
         assert row[4:] == ["80", "4"]
     (pair,) = section.pairs
     assert f"{pair['value']:+.3f} [{pair['low']:+.3f}, {pair['high']:+.3f}]" in seen.text
+    for name in (
+        "Stage by stage",
+        "Risk and coverage",
+        "Confidence",
+        "accuracy by seconds an item",
+    ):
+        assert name in seen.text
     for category in section.first.result["categories"]["kind"].values():
         assert str(Interval(**category["accuracy"])) in seen.text
 
