@@ -26,6 +26,7 @@ def run(settings: dict[str, Any]) -> Result:
     from egorag import registry
     from egorag.api import open_index
     from egorag.config import parse_choices, parse_list
+    from egorag.plan.base import told
     from egorag.render import answer_text, left_out_text
 
     without = parse_list("without", settings["without"])
@@ -63,7 +64,8 @@ def run(settings: dict[str, Any]) -> Result:
         left_out = index.left_out(settings["question"], without=without)
         notes = index.notes(settings["question"], videos=videos, without=without)
     notes = [*answer.notes, *notes]
-    text = "\n".join([answer_text(answer), *left_out_text(left_out), *notes])
+    plan = told(answer.plan) if answer.plan else []
+    text = "\n".join([*plan, answer_text(answer), *left_out_text(left_out), *notes])
     return Result({**answer.to_json(), "left_out": left_out, "notes": notes}, text)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from egorag.plan.asked import Limits, Want
-from egorag.spans import Span, clock, to_seconds
+from egorag.spans import Span, clock, to_seconds, to_us
 from egorag.store.catalog import Catalog
 from egorag.terminal import plain
 from egorag.types import Hit, Query
@@ -116,13 +116,7 @@ class Plan:
 
     def told(self) -> list[str]:
         """The plan for a person, in one or two lines; none where the query was taken literally."""
-        if not self.steps:
-            return []
-        lines = ["; then ".join(_told(step) for step in self.steps)]
-        rest = [self.order] if self.order else []
-        if self.count is not None:
-            rest.append(f"{len(self.count)} occurrences found (a hint, not an answer)")
-        return [f"plan: {lines[0]}", *([f"      {'; '.join(rest)}"] if rest else [])]
+        return told(self.to_json())
 
 
 class Planner(Protocol):
@@ -140,16 +134,26 @@ class Literal:
         return Reading("none", (Want(query.text or ""),))
 
 
-def _told(step: Step) -> str:
-    text = plain(step.query.text or "the file given")[:120]
-    said = f"searched {text!r}"
-    if step.want.speaker:
-        said += f" said by {plain(step.want.speaker)}"
-    if step.want.times:
-        said += f" ({', '.join(plain(time.said) for time in step.want.times)})"
-    if step.anchors and step.want.relation:
-        places = [f"{plain(hit.path)} {clock(span.start)}" for span, hit in step.anchors]
-        said += f" {step.want.relation.kind} {' or '.join(places)}"
+def told(plan: Mapping[str, Any]) -> list[str]:
+    """What ``Plan.to_json`` gave, for a person: see ``Plan.told``."""
+    if not plan["steps"]:
+        return []
+    rest = [plan["order"]] if plan["order"] else []
+    if plan["count"] is not None:
+        rest.append(f"{plan['count']['occurrences']} occurrences found (a hint, not an answer)")
+    lines = [f"plan: {'; then '.join(_told(step) for step in plan['steps'])}"]
+    return [*lines, *([f"      {'; '.join(rest)}"] if rest else [])]
+
+
+def _told(step: Mapping[str, Any]) -> str:
+    said = f"searched {plain(step['text'] or 'the file given')[:120]!r}"
+    if step["speaker"]:
+        said += f" said by {plain(step['speaker'])}"
+    if step["times"]:
+        said += f" ({', '.join(plain(time['said']) for time in step['times'])})"
+    if step["relation"]:
+        places = [f"{plain(at['path'])} {clock(to_us(at['start']))}" for at in step["anchors"]]
+        said += f" {step['relation']} {' or '.join(places)}"
     return said
 
 
