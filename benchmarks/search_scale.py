@@ -25,7 +25,7 @@ import numpy.typing as npt
 from measure import CACHE, measure
 
 from egorag.encode.base import Encoder
-from egorag.fuse.rrf import ReciprocalRank
+from egorag.fuse.weighted import WeightedScores
 from egorag.retrieve.retriever import Retriever
 from egorag.spaces import EmbeddingSpace
 from egorag.spans import Span
@@ -38,7 +38,7 @@ DIM = 768
 CENTRES = 2000
 WORDS = 30_000
 KINDS = ("spread", "clustered")
-DEPTH = 100  # scenes taken from each ranking, as by default
+DEPTH = 300  # scenes taken from each ranking, as by default
 NEVER = 10**12  # scenes: everything is searched exactly
 
 Floats = npt.NDArray[np.float32]
@@ -137,7 +137,7 @@ def queries(folder: Path, count: int) -> list[Asked]:
 
 def retriever(index: IndexFolder, encoders: dict[str, Synthetic]) -> Retriever:
     """Two dense rankings and text, fused as by default."""
-    return Retriever(index, cast("dict[str, Encoder]", encoders), ReciprocalRank(), DEPTH)
+    return Retriever(index, cast("dict[str, Encoder]", encoders), WeightedScores(), DEPTH)
 
 
 def once(folder: Path) -> None:
