@@ -135,7 +135,7 @@ class RunFolder:
                     (path / ROWS).unlink(missing_ok=True)
                     (path / RECORD).unlink(missing_ok=True)
                 end = folder._read()
-                file = (path / ROWS).open("ab")
+                file = (path / ROWS).open("ab", buffering=0)
                 file.truncate(end)  # half a line of a run that was killed
             except OSError as error:
                 raise store_error(error, path / ROWS) from error
@@ -156,9 +156,10 @@ class RunFolder:
         """
         assert self._file is not None
         line = {"condition": condition, "item": item, **vars(outcome)}
+        data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-            self._file.flush()
+            while data:  # a disk that gets full takes a part
+                data = data[self._file.write(data) :]
         except OSError as error:
             raise store_error(error, self.path / ROWS) from error
         self.outcomes[condition, item] = outcome

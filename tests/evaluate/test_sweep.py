@@ -222,16 +222,24 @@ def test_a_full_disk_is_told_and_the_rows_before_it_are_kept(tmp_path: Path) -> 
     from egorag.evaluate.record import Outcome
 
     class Full:
-        def write(self, _: bytes) -> None:
-            raise OSError(28, "No space left on device")
+        def __init__(self, file: Any) -> None:
+            self.file, self.room = file, 5
+
+        def write(self, data: bytes) -> int:
+            if not self.room:
+                raise OSError(28, "No space left on device")
+            room, self.room = self.room, 0
+            return int(self.file.write(data[:room]))
 
     with RunFolder.open(tmp_path) as folder:
         folder.put("main", "a", Outcome({}, {}, 0.0))
-        folder._file, file = Full(), folder._file  # type: ignore[assignment]
+        folder._file = Full(folder._file)  # type: ignore[assignment]
         with pytest.raises(StoreError, match="the disk is full"):
             folder.put("main", "b", Outcome({}, {}, 0.0))
-        folder._file = file
     assert list(read_rows(tmp_path)) == [("main", "a")]
+    with RunFolder.open(tmp_path) as folder:
+        folder.put("main", "b", Outcome({}, {}, 0.0))
+    assert list(read_rows(tmp_path)) == [("main", "a"), ("main", "b")]
 
 
 def test_what_varies_names_a_job() -> None:
