@@ -233,7 +233,7 @@ def test_a_full_disk_is_told_and_the_rows_before_it_are_kept(tmp_path: Path) -> 
 
     with RunFolder.open(tmp_path) as folder:
         folder.put("main", "a", Outcome({}, {}, 0.0))
-        folder._file = Full(folder._file)  # type: ignore[assignment]
+        folder._file = Full(folder._file)
         with pytest.raises(StoreError, match="the disk is full"):
             folder.put("main", "b", Outcome({}, {}, 0.0))
     assert list(read_rows(tmp_path)) == [("main", "a")]
