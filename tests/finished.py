@@ -115,6 +115,7 @@ def write_run(
         "code": "c" * 32,
         "sources": {"toy": "0" * 64},
         "media": MEDIA,
+        "revision": {"commit": "abc1234", "changed": True},
         "folder": str(folder),
         "environment": environment,
         "cost": cost,

@@ -25,7 +25,7 @@ def compose(*overrides: str) -> dict[str, object]:
 )
 def test_every_command_composes(name: str) -> None:
     keys = ["index=i", "input=x", "question=q", "to=t", "labels=l", "pairs=p", "encoder=e"]
-    keys += ["cuts=c", "judged=j", "questions=q", "trace=t", "benchmark=custom"]
+    keys += ["cuts=c", "judged=j", "questions=q", "runs=r", "trace=t", "benchmark=custom"]
     known = config.top_level_keys(name)
     given = [k for k in keys if k.partition("=")[0] in known]
     assert config.compose(name, given)["output"] == "text"

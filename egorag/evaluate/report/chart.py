@@ -67,13 +67,13 @@ def share(name: str) -> Axis:
     return Axis(name, 0, 1, {value / 4: f"{value / 4:g}" for value in range(5)})
 
 
-def amount(name: str, values: Sequence[float], least: float = 0.0) -> Axis:
+def amount(name: str, values: Sequence[float]) -> Axis:
     """An axis from 0 to a round number that no value exceeds.
 
     >>> list(amount("seconds", [0.7, 3.1]).ticks.values())
     ['0', '1', '2', '3', '4']
     """
-    most = max([*values, least]) or 1.0
+    most = max(values) or 1.0
     step = next(s for s in _steps() if s * 5 >= most)
     count = next(n for n in range(1, 6) if n * step >= most)
     return Axis(name, 0, count * step, {n * step: f"{n * step:g}" for n in range(count + 1)})

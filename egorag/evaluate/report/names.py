@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from egorag import registry
+from egorag.terminal import plain
 
 _CLASS = "_target_"
 _ABSENT = object()
@@ -30,7 +31,7 @@ def names(configs: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str
     """
     flat = [_flat(config) for config in configs]
     told = [_differing(one, flat) for one in flat]
-    found = [" ".join(words) or ("base" if any(told) else "run") for words in told]
+    found = [plain(" ".join(words)) or ("base" if any(told) else "run") for words in told]
     twice = Counter(found)
     return [
         name if twice[name] == 1 else f"{name} {key[:8]}"

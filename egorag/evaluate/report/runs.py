@@ -86,11 +86,12 @@ def read_run(folder: Path) -> Finished:
     """
     record = read_record(folder)
     outcomes = read_rows(folder)
-    items = {item.id: item for item in read_items(folder)}
-    rows: dict[str, list[Row]] = {MAIN: []}
-    for (condition, id), outcome in outcomes.items():
-        rows.setdefault(condition, []).append(Row(items[id], **vars(outcome)))
-    return Finished(folder, record, {name: tuple(of) for name, of in rows.items()})
+    items = read_items(folder)
+    rows = {
+        name: tuple(Row(item, **vars(outcomes[name, item.id])) for item in items)
+        for name in dict.fromkeys(name for name, _ in outcomes)
+    }
+    return Finished(folder, record, rows)
 
 
 def alike(runs: Sequence[Finished]) -> list[list[Finished]]:

@@ -75,7 +75,7 @@ class Section:
         """What the runs are called: by what differs between them."""
         configs = [run.record["config"] for run in self.runs]
         keys = [str(run.record["key"]) for run in self.runs]
-        return [plain(name) for name in names(configs, keys)]
+        return names(configs, keys)
 
     @property
     def videos(self) -> int:

@@ -190,6 +190,13 @@ def test_hostile_text_is_text(tmp_path):
     assert all(len({len(row) for row in table}) == 1 for table in tables(markdown))
 
 
+def test_on_what_a_run_was_made_is_told(answers):
+    text = Seen(page.html(page.read([answers]), 0)).text
+    assert "commit abc1234 and changes" in text and "a processor, 2 cores" in text
+    assert f"egorag.bench rerun={answers / 'runs' / 'better'}" in text
+    assert '"numpy": "2.0"' in text and '"k": 3' in text
+
+
 def test_nothing_is_fetched(answers):
     seen = Seen(page.html(page.read([answers]), 2))
     assert not {"script", "iframe", "object", "form", "base"} & set(seen.tags)

@@ -118,6 +118,11 @@ def test_runs_are_called_by_what_differs(configs, expected):
     assert names(configs, ["a" * 32, "b" * 32, "c" * 32][: len(configs)]) == expected
 
 
+def test_names_that_read_the_same_are_told_apart():
+    configs = [{"note": "a b"}, {"note": "a\x07b"}]
+    assert names(configs, ["c" * 32, "d" * 32]) == ["note=a b cccccccc", "note=a b dddddddd"]
+
+
 def test_names_are_unlike_however_many_settings_differ():
     configs = [{"a": a, "b": {"c": c}, "d": json.loads("[1]")} for a in range(4) for c in range(4)]
     assert len(set(names(configs, [str(n) for n in range(16)]))) == 16
