@@ -103,9 +103,9 @@ def find_scene(catalog: Catalog, name: str, until: float | datetime | None = Non
     for scene in catalog.scenes(video, 0):
         if scene.span.start <= moment < scene.span.end:
             return scene
-    raise ConfigError(
-        f"like={name!r}: no scene there; the video is {clock(catalog.video(video).duration)} long"
-    )
+    length = clock(catalog.video(video).duration)
+    known = f"; the video is {length} long" if until is None else ""  # it may go on after until
+    raise ConfigError(f"like={name!r}: no scene there{known}")
 
 
 def check_k(k: object) -> None:

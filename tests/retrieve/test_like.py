@@ -201,6 +201,14 @@ def test_what_is_no_scene(make_index, name, said):
         find_scene(toy.folder.catalog, name)
 
 
+def test_how_long_a_video_is_may_not_be_known_yet(make_index):
+    toy = make_index()
+    toy.add("a.mp4", *DAY)
+    with pytest.raises(ConfigError) as told:
+        find_scene(toy.folder.catalog, "a.mp4@25", datetime(2024, 5, 1, tzinfo=UTC))
+    assert "0:20" not in str(told.value)
+
+
 def test_a_scene_of_another_index(make_index):
     toy, other = make_index(), make_index()
     toy.add("a.mp4", *DAY)
