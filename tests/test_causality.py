@@ -334,3 +334,30 @@ def test_a_reranker_with_weights_sees_nothing_later(written: World, tmp_path: Pa
     chosen = ["reranker=cross_encoder", *RERANKERS["cross_encoder"][0].split()]
     case = Case("search", {"query": "where is the red knife?"}, {"reranker": chosen})
     check(written, case, 20.0, dated=True)
+
+
+@pytest.mark.slow
+def test_nor_where_codes_propose_candidates(
+    given_names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above a size the best are proposed by codes, which were learned from all rows: under
+    ``until`` they may not be."""
+    from egorag.store import codes
+
+    proposed = []
+    real = codes.candidates
+
+    def counted(*arguments: Any) -> Any:
+        proposed.append(arguments)
+        return real(*arguments)
+
+    calm = two_futures.written(tmp_path / "calm", CALM, more=False, filler=1100)
+    poison = two_futures.written(tmp_path / "poison", POISON, more=False, filler=1100)
+    monkeypatch.setattr(codes, "candidates", counted)
+    for world in _world(given_names, {"calm": calm, "poison": poison}, {}):
+        for question in QUESTIONS:
+            for level in ("scene", "all"):
+                check(world, Case("search", {"query": question, "level": level}), 20.0, False)
+        assert not proposed
+        world.output(world.indexes["calm"], Case("search", {"query": "knife", "level": "all"}))
+        assert proposed
