@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from egorag.store.scope import Int64s
-from egorag.store.vector_rows import Floats, VectorRows, load_faiss, one_thread
+from egorag.store.vector_rows import Floats, VectorRows, load_faiss
 
 Mask = npt.NDArray[np.bool_]
 
@@ -79,8 +79,7 @@ def encode(rows: VectorRows) -> Any:
     metric = faiss.METRIC_INNER_PRODUCT if rows.normalised else faiss.METRIC_L2
     codes = faiss.IndexPQFastScan(dim, dim // 2 if dim % 2 == 0 else dim, 4, metric)
     sample = np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)
-    with one_thread():
-        codes.train(rows.vectors[sample])
+    codes.train(rows.vectors[sample])
     for start in range(0, count, _STEP):
         codes.add(np.ascontiguousarray(rows.part(start, min(start + _STEP, count))))
     return codes

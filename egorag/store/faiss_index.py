@@ -116,8 +116,8 @@ class VectorIndex:
             if count > max(exact_up_to, codes.LEAST_ROWS - 1):
                 rows = VectorRows(file.mapped("rows"), np.concatenate(sums), space.normalised)
                 ids = np.concatenate([ids for _, ids, _ in kept])
-                coded = codes.encode(rows)
                 with one_thread():
+                    coded = codes.encode(rows)
                     tuned = codes.tune(coded, rows, leaves(ids), exact_up_to)
                 file.meta["tuned"] = tuned.to_json()
                 if tuned.wanted is not None:
