@@ -186,14 +186,12 @@ class _Pictures:
 
 def _picture(path: Path, time: int) -> tuple[str | None, str]:
     """The picture on show at a time, as a data address, or why there is none."""
-    if not path.is_file():
-        return None, "no picture: there is no such file any more"
     step = MICROSECONDS // 25
     try:
         taken = stretch(path, Span(time, time + step), FrameSampling(25.0, longest=_WIDE))
         frame = next(iter(taken), None)
     except MediaError:
-        return None, "no picture: the file cannot be read"
+        return None, "no picture: the video is not there any more, or cannot be read"
     return (None, "no picture at this time") if frame is None else (data_url(frame.image), "")
 
 

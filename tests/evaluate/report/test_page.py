@@ -209,8 +209,14 @@ def test_nothing_is_fetched(answers):
 def test_missing_media_are_said(tmp_path):
     write_run(tmp_path / "a", items_of(), {"main": [ranking(0.0)] * 12})
     seen = Seen(page.html(page.read([tmp_path]), 2))
-    assert "no picture: there is no such file any more" in seen.text
+    assert "no picture: the video is not there any more" in seen.text
     assert "no picture: no hit tells where this video is" in seen.text
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "/dev/zero", "http://hostile.invalid/x.mp4"])
+def test_a_path_that_is_no_video_gives_no_picture(tmp_path, path):
+    write_run(tmp_path / "a", items_of(), {"main": [ranking(0.0, path=path)] * 12})
+    assert "no picture: the video is not there" in Seen(page.html(page.read([tmp_path]), 1)).text
 
 
 def test_equal_runs_give_equal_bytes(answers):
