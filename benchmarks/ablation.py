@@ -199,10 +199,9 @@ def _score(ids: Sequence[int], right: Mapping[int, float]) -> Score:
     return ndcg(ids, right, K), precision_at(ids, right, 1)
 
 
-def contributions(of: World, asking: Asking, found: Corpus) -> dict[str, Scores]:
+def contributions(of: World, asking: Asking) -> dict[str, Scores]:
     """By what is left out, or alone."""
-    with egorag.open(found.index) as index:
-        rows = index.folder.catalog.encoders()
+    rows = asking.index.folder.catalog.encoders()
     ranking = [name for name, row in rows.items() if row.space]
     lists = [*ranking, "bm25"]
     names = list(rows)
@@ -295,13 +294,13 @@ def _correct(tests: Sequence[dict[str, Any]]) -> None:
 
 
 def markdown(found: Mapping[str, Any]) -> str:
-    """The tables as nDCG@10 and shares; ``*`` where surely other than the first row."""
+    """nDCG@10 / first hit right, and shares; ``*``: surely other than the first row."""
     lines = []
     for name in [name for name in found if name != "budgets"]:
         of = found[name]
         kinds = list(next(iter(of.values())))
         head = [_line([name, *kinds]), _line(["---"] * (1 + len(kinds)))]
-        lines += [f"## {name}, nDCG@{K}", "", *head]
+        lines += [f"## {name}: nDCG@{K} / first hit right", "", *head]
         for condition, cells in of.items():
             lines.append(_line([condition, *(_cell(cells[k], f"ndcg@{K}") for k in kinds)]))
         lines.append("")
@@ -321,7 +320,8 @@ def _cell(cell: Mapping[str, Any] | None, score: str) -> str:
     if cell is None:
         return "–"
     sure = "*" if cell.get("difference", {}).get("p_corrected", 1) < 0.05 else ""
-    return f"{cell[score]['value']:.2f}{sure}"
+    first = f" / {cell['first_right']['value']:.2f}" if "first_right" in cell else ""
+    return f"{cell[score]['value']:.2f}{sure}{first}"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -339,7 +339,7 @@ def run(of: World, tables: Sequence[str] = TABLES) -> dict[str, Any]:
     with egorag.open(made.index) as index:
         asking, by_text = Asking(made, index, of.asked), Asking(made, index, texts)
         if "contributions" in tables:
-            found["contributions"] = table(of.asked, contributions(of, asking, made), "all")
+            found["contributions"] = table(of.asked, contributions(of, asking), "all")
         if "fusers" in tables:
             fused = {name: by_text.all(fuser=fuser) for name, fuser in FUSERS.items()}
             found["fusers"] = table(texts, fused, "weighted")
