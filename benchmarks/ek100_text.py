@@ -32,7 +32,7 @@ import egorag
 from egorag import config, registry
 from egorag.fuse.rrf import ReciprocalRank
 from egorag.fuse.weighted import WeightedScores
-from egorag.metrics.intervals import clustered
+from egorag.metrics.intervals import clustered_mean
 from egorag.metrics.multi_instance import relevancy
 from egorag.metrics.paired import holm, paired_bootstrap
 from egorag.metrics.ranking import ndcg, recall_at
@@ -148,19 +148,14 @@ def _told(
             for name in others
         }
         corrected = dict(zip(others, holm([d.p for d in differences.values()]), strict=True))
-        told[metric] = {default: str(_mean(best, clusters))}
+        told[metric] = {default: str(clustered_mean(best, clusters))}
         for name, difference in differences.items():
             told[metric][name] = {
-                "mean": str(_mean(scored[name][metric], clusters)),
+                "mean": str(clustered_mean(scored[name][metric], clusters)),
                 "default_is_better_by": str(difference),
                 "p_corrected": round(corrected[name], 4),
             }
     return told
-
-
-def _mean(values: Sequence[float], clusters: Sequence[str]) -> Any:
-    of = np.array(values)
-    return clustered(lambda rows: float(of[rows].mean()), clusters)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from egorag.evaluate.annotated import Annotated
 from egorag.evaluate.base import Dataset, Item, Media, Relevant, Scores
 from egorag.evaluate.ek100 import TABLE, Clips, files_of, read_clips, refuse_pickle
 from egorag.evaluate.files import Files
-from egorag.metrics.intervals import Interval, clustered
+from egorag.metrics.intervals import Interval, clustered_mean
 from egorag.metrics.multi_instance import relevancy, score
 from egorag.spans import Span
 from egorag.types import TimedText
@@ -117,7 +117,7 @@ class EK100Retrieval(Annotated):
 
 
 def _interval(values: npt.NDArray[np.float64], videos: Any, seed: int) -> Interval:
-    return clustered(lambda rows: float(values[rows].mean()), videos, seed=seed)
+    return clustered_mean(values, videos, seed=seed)
 
 
 def _read(files: Files) -> tuple[Clips, list[int]]:

@@ -6,14 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from egorag.evaluate.base import Item, Relevant, Scores
-from egorag.metrics.intervals import Interval, clustered
+from egorag.metrics.intervals import Interval, clustered_mean
 from egorag.metrics.ranking import ndcg, recall_at, reciprocal_rank
 from egorag.metrics.temporal import best_iou
 from egorag.segment.tuning import match
@@ -144,12 +142,8 @@ def _means(rows: Sequence[Row], seed: int) -> dict[str, Interval]:
         having = [row for row in rows if name in row.values]
         values = np.array([row.values[name] for row in having], np.float64)
         clusters = [row.item.cluster for row in having]
-        found[name] = clustered(partial(_mean, values), clusters, seed=seed)
+        found[name] = clustered_mean(values, clusters, seed=seed)
     return found
-
-
-def _mean(values: npt.NDArray[np.float64], rows: npt.NDArray[np.intp]) -> float:
-    return float(values[rows].mean())
 
 
 def _f1(said: Sequence[str], expected: Sequence[str]) -> float:

@@ -82,6 +82,27 @@ def clustered(
     return Interval(value, low, high, level, len(of), count)
 
 
+def clustered_mean(
+    values: npt.ArrayLike,
+    clusters: Sequence[Hashable],
+    *,
+    seed: int = 0,
+    rounds: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """``clustered`` of the mean of ``values``, float [rows], from sums by cluster: far quicker.
+
+    >>> str(clustered_mean([1, 1, 1, 0, 1, 1], ["a", "a", "b", "b", "c", "c"]))
+    '0.833 [0.500, 1.000]'
+    """
+    each = np.asarray(values, np.float64)
+    drawn, count = draws(each, clusters, seed, rounds)
+    low = high = None
+    if count > 1:
+        low, high = (float(q) for q in np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+    return Interval(float(each.mean()), low, high, level, len(each), count)
+
+
 def draws(
     values: npt.NDArray[np.float64], clusters: Sequence[Hashable], seed: int, rounds: int
 ) -> tuple[npt.NDArray[np.float64], int]:

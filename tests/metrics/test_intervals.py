@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from egorag.metrics.intervals import clustered
+from egorag.metrics.intervals import clustered, clustered_mean
 
 
 def test_with_one_row_a_video_it_is_scipys_percentile_bootstrap() -> None:
@@ -47,3 +49,14 @@ def test_of_one_video_nothing_is_said() -> None:
     assert str(found) == "0.500"
     with pytest.raises(ValueError, match="no rows"):
         clustered(lambda chosen: 0.5, [])
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 6)), min_size=1, max_size=40))
+def test_the_mean_by_sums_is_the_mean_by_rows(rows):
+    values = np.array([value for value, _ in rows])
+    clusters = [cluster for _, cluster in rows]
+    slow = clustered(lambda taken: float(values[taken].mean()), clusters, rounds=50)
+    quick = clustered_mean(values, clusters, rounds=50)
+    assert (quick.rows, quick.clusters) == (slow.rows, slow.clusters)
+    for one, other in ((quick.value, slow.value), (quick.low, slow.low), (quick.high, slow.high)):
+        assert one == pytest.approx(other, abs=1e-9)
