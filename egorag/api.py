@@ -179,20 +179,6 @@ class Index:
         asked = make_query(self.folder.catalog, given(query, image, sound, video, like))
         return self._retriever({}, without).left_out(asked)
 
-    def notes(
-        self,
-        query: str | None = None,
-        *,
-        videos: Sequence[str] = (),
-        without: Sequence[str] = (),
-    ) -> list[str]:
-        """What to know of results of ``search`` or ``ask`` with these arguments: which videos a
-        projection was trained on, so that it finds more in them than in others."""
-        if query is None:
-            return []
-        asked = Query(query, videos=tuple(self._video(v) for v in videos))
-        return self._retriever({}, without).notes(asked)
-
     def ask(
         self,
         question: str,

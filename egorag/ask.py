@@ -62,11 +62,9 @@ def run(settings: dict[str, Any]) -> Result:
         if calibration is not None:
             answer = calibration.applied(answer, settings["target_risk"])
         left_out = index.left_out(settings["question"], without=without)
-        notes = index.notes(settings["question"], videos=videos, without=without)
-    notes = [*answer.notes, *notes]
     plan = told(answer.plan) if answer.plan else []
-    text = "\n".join([*plan, answer_text(answer), *left_out_text(left_out), *notes])
-    return Result({**answer.to_json(), "left_out": left_out, "notes": notes}, text)
+    text = "\n".join([*plan, answer_text(answer), *left_out_text(left_out), *answer.notes])
+    return Result({**answer.to_json(), "left_out": left_out}, text)
 
 
 def _calibrated(

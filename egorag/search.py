@@ -51,17 +51,15 @@ def run(settings: dict[str, Any]) -> Result:
         left_out = index.left_out(**media, without=without)
         like = settings["like"]
         scene = find_scene(index.folder.catalog, like) if like else None
-        known = index.notes(settings["query"], videos=videos, without=without)
-    notes = [*found.notes, *known]
     data = {
         "query": next(value for value in media.values() if value is not None),
         "like": _told(scene) if scene else None,
         "hits": [hit.to_json() for hit in found],
         "plan": found.plan.to_json(),
         "left_out": left_out,
-        "notes": notes,
+        "notes": list(found.notes),
     }
-    told = [*found.plan.told(), hits_text(found), *left_out_text(left_out), *notes]
+    told = [*found.plan.told(), hits_text(found), *left_out_text(left_out), *found.notes]
     return Result(data, "\n".join(told))
 
 

@@ -127,7 +127,7 @@ def test_a_target_risk_decides_what_is_answered(world: Path, card: Path) -> None
     [
         (["answerer.sentences=1"], "calibration is for answerer="),
         (["k=3"], "for k=10, and you ask with k=3"),
-        (["fuser=weighted"], "calibration is for fuser="),
+        (["fuser=rrf"], "calibration is for fuser="),
         (["without=[bm25]"], "for without=[], and you ask with without="),
         (["target_risk=2"], "target must lie between 0 and 1"),
         (["target_risk=much"], "target_risk: "),

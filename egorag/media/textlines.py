@@ -89,9 +89,7 @@ def _read_line(line: bytes, videos: dict[str, _Rows]) -> None:
     videos[name] = rows
 
 
-def text_input(
-    name: str, texts: Iterable[TimedText], recorded_at: datetime | None = None
-) -> Input:
+def text_input(name: str, texts: Iterable[TimedText], recorded_at: datetime | None = None) -> Input:
     """Timed texts as the input called ``name``; its id is the hash of the name and the texts."""
     listed = sorted(texts, key=lambda t: (t.span, t.track, t.text))
     content = [name, [[t.span.start, t.span.end, t.track, t.text] for t in listed]]

@@ -8,8 +8,9 @@ from typing import TypedDict, overload
 
 from egorag.fuse.base import Fuser
 from egorag.fuse.weighted import WeightedScores
-from egorag.plan.base import Literal, Plan, Planner
+from egorag.plan.base import Plan, Planner
 from egorag.plan.carry import carry
+from egorag.plan.rules import Rules
 from egorag.rerank.base import Reranker, Selector, Top, Unchanged
 from egorag.retrieve.base import Cost, Strategy
 from egorag.retrieve.flat import Flat
@@ -28,7 +29,7 @@ class Methods:
     strategy: Strategy = field(default_factory=Flat)
     reranker: Reranker = field(default_factory=Unchanged)
     selector: Selector = field(default_factory=Top)
-    planner: Planner = field(default_factory=Literal)
+    planner: Planner = field(default_factory=Rules)
 
 
 class How(TypedDict, total=False):
@@ -89,9 +90,11 @@ class Search:
         first, *others = reading.wants
         if not others and first.plain and first.text == (query.text or ""):
             hits, notes = self.noted(query, k)
-            return Found(tuple(hits), Plan(reading.by, query), (*reading.notes, *notes))
-        hits, plan = carry(reading, query, k, folder, self._some)
-        return Found(tuple(hits), plan, plan.notes)
+            plan, notes = Plan(reading.by, query), (*reading.notes, *notes)
+        else:
+            hits, plan = carry(reading, query, k, folder, self._some)
+            notes = plan.notes
+        return Found(tuple(hits), plan, (*notes, *self.retriever.notes(query)))
 
     def hits(self, query: Query, k: int) -> list[Hit]:
         """The best ``k`` scenes for the query as it stands, without a plan."""

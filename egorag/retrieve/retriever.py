@@ -156,9 +156,12 @@ class Retriever:
 
     def notes(self, query: Query) -> list[str]:
         """What a reader of the results must know: which rankings were trained on what they rank."""
-        if query.text is None:
+        if query.text is None or not self.bridges:
             return []
-        searched = query.videos or [video.id for video in self.folder.catalog.videos()]
+        catalog = self.folder.catalog
+        table, ids = catalog.table(), catalog.scope(query).ids
+        places = np.unique(table.video[np.searchsorted(table.ids, ids)])
+        searched = [table.videos[place].id for place in places.tolist()]
         notes = []
         for name, bridge in sorted(self.bridges.items()):
             if seen := len(bridge.projection.seen.intersection(searched)):

@@ -159,7 +159,8 @@ class SceneTable:
                     "earlier scene, or a later until"
                 )
         together = (self.start < self.end[row]) & (self.end > self.start[row])
-        return (self.video == self.video[row]) & together | (self.ids == like.id)
+        same = self.video == self.video[row]
+        return np.asarray((same & together) | (self.ids == like.id))
 
     def places(self, ids: Int64s) -> Int64s:
         """Row of each scene of ``ids`` (int64 [m], all of them in the table)."""

@@ -199,8 +199,9 @@ def test_search_by_text_reaches_scenes_that_take_none(index: Path, trained: Path
         (line,) = [t for t in told[hits[0].scene.video] if t.span.overlap(hits[0].scene.span)]
         assert line.text == query
         assert set(opened.left_out(query)) == {"picture_frames", "vjepa2_fast"}
-        assert opened.notes(query, videos=unseen) == []
-        assert f"on {VIDEOS - len(unseen)} of these {VIDEOS} videos" in opened.notes(query)[0]
+        assert opened.search(query, videos=unseen).notes == ()
+        (note,) = opened.search(query).notes
+        assert f"on {VIDEOS - len(unseen)} of these {VIDEOS} videos" in note
         assert isinstance(opened.projected("picture"), TextProjection)
         vectors = opened.projected("picture").embed_texts([query, "a red square"])
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
