@@ -166,7 +166,7 @@ def test_the_second_fuser_encodes_nothing(world: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(RunFolder, "put", ask)
         patched.setattr("egorag.encode.minilm.MiniLM.encode", lambda *_: pytest.fail("encoded"))
-        bench.run(config.compose("bench", arguments(world, cache, "fuser=weighted")))
+        bench.run(config.compose("bench", arguments(world, cache, "fuser=rrf")))
     assert {p: p.stat().st_mtime_ns for p in (cache / "artifacts").rglob("*.*")} == before
     assert {where for where, _ in asked} == {"runs"}  # the controls' rows are there, too
 
